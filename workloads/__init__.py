@@ -1,0 +1,1 @@
+"""What is run on a machine: layers, networks and their files."""

@@ -1,0 +1,58 @@
+"""What Sextant says when it is given something it cannot use: one line, what, where, what is allowed."""
+
+from __future__ import annotations
+
+
+class SextantError(Exception):
+    """Base of every error a user can cause. ``exit_code`` is what the command line returns."""
+
+    exit_code = 2
+
+
+class InputError(SextantError):
+    """A value that is not allowed.
+
+    Parameters
+    ----------
+    where : str
+        File, option or object the value stands in, e.g. ``hw.toml`` or ``table.csv, line 3``.
+    field : str
+        Name of the value. Empty when the place as a whole is wrong.
+    got : object
+        What was given; None when nothing was.
+    need : str
+        What is allowed.
+    """
+
+    def __init__(self, where: str, field: str, got: object, need: str) -> None:
+        self.where, self.field, self.got, self.need = where, field, got, need
+        what = str(got) if not field else f"{field} is missing" if got is None else f"{field} = {got}"
+        super().__init__(f"{where}: {what}, need {need}")
+
+    def at(self, where: str) -> InputError:
+        """Return the same error, said of the place the user wrote it in."""
+        return type(self)(where, self.field, self.got, self.need)
+
+
+class WorkloadError(InputError):
+    """A workload that cannot be run: a bad layer table, an impossible shape, an unknown network."""
+
+
+class ConfigError(InputError):
+    """A machine configuration that cannot be built."""
+
+
+class StudyError(InputError):
+    """A study that cannot be searched."""
+
+
+class StoreError(SextantError):
+    """A study's folder or database that cannot be used."""
+
+    exit_code = 4
+
+
+class Interrupted(SextantError):  # noqa: N818 - it is a state, not a fault
+    """Work stopped by the user; what was finished is kept."""
+
+    exit_code = 3

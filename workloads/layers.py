@@ -1,0 +1,222 @@
+"""The layer table: what every machine for dense layers is given to run.
+
+One layer is one row of integers; a network is a table of rows. A table is what a file holds, what a
+search changes the bits of, and what a kernel reads, so there is one form and no conversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.errors import WorkloadError
+
+KINDS = ("conv", "depthwise", "linear", "matmul")
+
+# Columns of the integer table, in this order; kernels index rows with them.
+KIND, BATCH, IN_H, IN_W, IN_C, OUT_H, OUT_W, OUT_C = range(8)
+KERNEL_H, KERNEL_W, STRIDE, GROUPS, ACT_BITS, WGT_BITS, READS_INPUT = range(8, 15)
+COLUMNS = (
+    "kind", "batch", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c",
+    "kernel_h", "kernel_w", "stride", "groups", "act_bits", "wgt_bits", "reads_input",
+)  # fmt: skip
+
+LARGEST_DIMENSION = 2**20
+WIDEST_OPERAND_BITS = 32
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One matrix-multiplying layer: shapes of one image, widths of its two operands.
+
+    Attributes
+    ----------
+    kind : str
+        ``conv``, ``depthwise``, ``linear`` or ``matmul`` (both operands are activations).
+    batch : int
+        Images processed together.
+    in_h, in_w, in_c, out_h, out_w, out_c : int
+        Input and output feature map of one image [elements]. A linear layer has maps of 1 x 1; a matmul of
+        R x K by K x C has ``out_h = in_h = R``, ``in_c = K`` and ``out_c = C`` (times ``groups``).
+    kernel_h, kernel_w, stride, groups : int
+        Filter window [elements], its step, and independent channel groups.
+    act_bits, wgt_bits : int
+        Width of the streamed operand and of the stationary one [bits], 1..32.
+    reads_input : int
+        1 when the layer reads the network's input directly.
+
+    Raises
+    ------
+    WorkloadError
+        If a field is out of range or the shapes contradict each other.
+    """
+
+    name: str
+    kind: str
+    batch: int = 1
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    kernel_h: int = 1
+    kernel_w: int = 1
+    stride: int = 1
+    groups: int = 1
+    act_bits: int = 8
+    wgt_bits: int = 8
+    reads_input: int = 0
+
+    def __post_init__(self) -> None:
+        where = f"layer {self.name}"
+        if self.kind not in KINDS:
+            raise WorkloadError(where, "kind", self.kind, "one of " + ", ".join(KINDS))
+        for field in COLUMNS[1:]:
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise WorkloadError(where, field, value, "a whole number")
+            low, high = _allowed(field)
+            if not low <= value <= high:
+                raise WorkloadError(where, field, value, f"{low}..{high}")
+        for field in ("in_c", "out_c"):
+            if getattr(self, field) % self.groups:
+                raise WorkloadError(where, field, getattr(self, field), f"a multiple of groups = {self.groups}")
+        for field in ("groups", "out_c"):
+            if self.kind == "depthwise" and getattr(self, field) != self.in_c:
+                raise WorkloadError(where, field, getattr(self, field), f"in_c = {self.in_c} for a depthwise layer")
+        for axis in ("h", "w"):
+            self._check_window(where, axis)
+
+    def _check_window(self, where: str, axis: str) -> None:
+        """Check that the outputs fit the input, padded by less than a window on each side."""
+        size, out, kernel = (getattr(self, f"{part}_{axis}") for part in ("in", "out", "kernel"))
+        most = (size + kernel - 2) // self.stride + 1
+        if out > most:
+            raise WorkloadError(where, f"out_{axis}", out, f"1..{most} for in_{axis} = {size}, stride = {self.stride}")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole batch."""
+        window = self.kernel_h * self.kernel_w * self.in_c // self.groups
+        return self.batch * self.out_h * self.out_w * self.out_c * window
+
+    def row(self) -> tuple[int, ...]:
+        """Return the layer as integers, in the order of ``COLUMNS``."""
+        return (KINDS.index(self.kind), *(getattr(self, column) for column in COLUMNS[1:]))
+
+
+def _allowed(field: str) -> tuple[int, int]:
+    if field.endswith("_bits"):
+        return 1, WIDEST_OPERAND_BITS
+    return (0, 1) if field == "reads_input" else (1, LARGEST_DIMENSION)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """Layers of a network in the order they run.
+
+    Attributes
+    ----------
+    name : str
+        What reports and plots call the network.
+    layer_names : tuple of str, length n
+    values : ndarray of int64, shape (n, 15)
+        One row a layer, columns as ``COLUMNS``; read only. ``LayerTable.of`` builds it from checked layers.
+    """
+
+    name: str
+    layer_names: tuple[str, ...]
+    values: IntArray
+
+    @classmethod
+    def of(cls, name: str, layers: Iterable[Layer]) -> LayerTable:
+        """Build a table from layers.
+
+        Raises
+        ------
+        WorkloadError
+            If there is no layer.
+        """
+        layers = tuple(layers)
+        if not layers:
+            raise WorkloadError(name, "layers", None, "at least one conv, depthwise, linear or matmul layer")
+        values = np.array([layer.row() for layer in layers], dtype=np.int64)
+        values.setflags(write=False)
+        return cls(name, tuple(layer.name for layer in layers), values)
+
+    @classmethod
+    def join(cls, name: str, tables: Sequence[LayerTable]) -> LayerTable:
+        """Put tables one after another."""
+        values = np.concatenate([table.values for table in tables])
+        values.setflags(write=False)
+        return cls(name, tuple(layer for table in tables for layer in table.layer_names), values)
+
+    def __len__(self) -> int:
+        return len(self.layer_names)
+
+    def layer(self, index: int) -> Layer:
+        """Return one row as a checked ``Layer``."""
+        row = dict(zip(COLUMNS[1:], (int(value) for value in self.values[index, 1:]), strict=True))
+        return Layer(name=self.layer_names[index], kind=KINDS[self.values[index, KIND]], **row)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return all rows as checked layers."""
+        return tuple(self.layer(index) for index in range(len(self)))
+
+    def with_bits(self, act_bits: npt.ArrayLike, wgt_bits: npt.ArrayLike) -> LayerTable:
+        """Return the same layers with other operand widths.
+
+        Parameters
+        ----------
+        act_bits, wgt_bits : int or sequence of int, length n
+            Widths [bits], 1..32; one number means every layer.
+
+        Raises
+        ------
+        WorkloadError
+            If a width is out of range.
+        """
+        values = self.values.copy()
+        values[:, ACT_BITS] = act_bits
+        values[:, WGT_BITS] = wgt_bits
+        for column in (ACT_BITS, WGT_BITS):
+            wrong = (values[:, column] < 1) | (values[:, column] > WIDEST_OPERAND_BITS)
+            if wrong.any():
+                index = int(np.argmax(wrong))
+                raise WorkloadError(
+                    f"{self.name}, layer {self.layer_names[index]}",
+                    COLUMNS[column],
+                    int(values[index, column]),
+                    f"1..{WIDEST_OPERAND_BITS}",
+                )
+        values.setflags(write=False)
+        return LayerTable(self.name, self.layer_names, values)
+
+    def with_batch(self, batch: int) -> LayerTable:
+        """Return the same layers for another number of images.
+
+        Raises
+        ------
+        WorkloadError
+            If ``batch`` is not in 1..1048576.
+        """
+        if not 1 <= batch <= LARGEST_DIMENSION:
+            raise WorkloadError(self.name, "batch", batch, f"1..{LARGEST_DIMENSION}")
+        values = self.values.copy()
+        values[:, BATCH] = batch
+        values.setflags(write=False)
+        return LayerTable(self.name, self.layer_names, values)
+
+    @property
+    def macs(self) -> IntArray:
+        """Multiply-accumulates of each layer, whole batch, shape (n,)."""
+        column = self.values.T
+        window = column[KERNEL_H] * column[KERNEL_W] * (column[IN_C] // column[GROUPS])
+        macs: IntArray = column[BATCH] * column[OUT_H] * column[OUT_W] * column[OUT_C] * window
+        return macs
