@@ -13,7 +13,7 @@ import networkx as nx
 import numpy.typing as npt
 
 from workloads.errors import WorkloadError
-from workloads.layers import Layer, LayerTable
+from workloads.layers import ACT_BITS, WGT_BITS, Layer, LayerTable
 
 INPUT = "input"
 
@@ -42,8 +42,8 @@ class Network:
     Attributes
     ----------
     graph : networkx.DiGraph
-        A node per operation with ``kind`` (conv, depthwise, linear, matmul, elementwise, pooling, flatten),
-        ``shape`` of its output, ``layer`` (what a machine runs, or None) and ``parameters`` (trainable values).
+        A node per operation with ``kind`` (conv, depthwise, linear, matmul, elementwise, pooling), ``shape``
+        of its output, ``layer`` (what a machine runs, or None) and ``parameters`` (trainable values).
     """
 
     def __init__(self, name: str, input_shape: tuple[int, int, int]) -> None:
@@ -76,6 +76,8 @@ class Network:
         groups: int = 1,
         bias: bool = False,
         batch_norm: bool = True,
+        act_bits: int = 8,
+        wgt_bits: int = 8,
     ) -> str:
         """Add a convolution with a square window; padding None keeps the size (``kernel // 2``)."""
         shape = self.shape(source)
@@ -94,21 +96,40 @@ class Network:
             kernel_w=kernel,
             stride=stride,
             groups=groups,
+            act_bits=act_bits,
+            wgt_bits=wgt_bits,
             reads_input=int(source == INPUT),
         )
         weights = kernel * kernel * (shape.c // groups) * out_c
         return self._add(layer, weights + bias * out_c + 2 * batch_norm * out_c, source)
 
-    def depthwise(self, name: str, source: str, kernel: int, *, stride: int = 1, batch_norm: bool = True) -> str:
+    def depthwise(
+        self, name: str, source: str, kernel: int, *, stride: int = 1, batch_norm: bool = True
+    ) -> str:
         """Add a convolution of each channel by itself."""
         channels = self.shape(source).c
-        return self.conv(name, source, channels, kernel, stride=stride, groups=channels, batch_norm=batch_norm)
+        return self.conv(
+            name, source, channels, kernel, stride=stride, groups=channels, batch_norm=batch_norm
+        )
 
-    def linear(self, name: str, source: str, out_c: int, *, bias: bool = True) -> str:
+    def linear(
+        self, name: str, source: str, out_c: int, *, bias: bool = True, act_bits: int = 8, wgt_bits: int = 8
+    ) -> str:
         """Add a fully connected layer; a map larger than 1 x 1 is flattened first."""
         shape = self.shape(source)
         in_c = shape.h * shape.w * shape.c
-        layer = Layer(name=name, kind="linear", in_h=1, in_w=1, in_c=in_c, out_h=1, out_w=1, out_c=out_c)
+        layer = Layer(
+            name=name,
+            kind="linear",
+            in_h=1,
+            in_w=1,
+            in_c=in_c,
+            out_h=1,
+            out_w=1,
+            out_c=out_c,
+            act_bits=act_bits,
+            wgt_bits=wgt_bits,
+        )
         return self._add(layer, in_c * out_c + bias * out_c, source)
 
     def matmul(self, name: str, left: str, right: str, *, heads: int = 1, transpose: bool = False) -> str:
@@ -120,7 +141,9 @@ class Network:
         a, b = self.shape(left), self.shape(right)
         depth, columns = (b.c // heads, b.h) if transpose else (b.h, b.c // heads)
         if a.w != 1 or b.w != 1 or a.c % heads or b.c % heads or a.c // heads != depth:
-            raise WorkloadError(f"{self.name}, {name}", "shapes", f"{a} and {b}", "an inner dimension that agrees")
+            raise WorkloadError(
+                f"{self.name}, {name}", "shapes", f"{a} and {b}", "an inner dimension that agrees"
+            )
         layer = Layer(
             name=name,
             kind="matmul",
@@ -147,7 +170,9 @@ class Network:
         """Join maps of one size along their channels."""
         shapes = [self.shape(source) for source in sources]
         if len({(shape.h, shape.w) for shape in shapes}) != 1:
-            raise WorkloadError(f"{self.name}, {name}", "shapes", ", ".join(map(str, shapes)), "maps of one size")
+            raise WorkloadError(
+                f"{self.name}, {name}", "shapes", ", ".join(map(str, shapes)), "maps of one size"
+            )
         result = Shape(shapes[0].h, shapes[0].w, sum(shape.c for shape in shapes))
         return self._node(name, "elementwise", result, sources)
 
@@ -161,7 +186,9 @@ class Network:
         )
         return self._node(name, "pooling", Shape(out_h, out_w, shape.c), (source,))
 
-    def table(self, *, batch: int = 1, act_bits: npt.ArrayLike = 8, wgt_bits: npt.ArrayLike = 8) -> LayerTable:
+    def table(
+        self, *, batch: int = 1, act_bits: npt.ArrayLike | None = None, wgt_bits: npt.ArrayLike | None = None
+    ) -> LayerTable:
         """Lower the graph to the layers a machine runs, in the order they were added.
 
         Parameters
@@ -169,10 +196,14 @@ class Network:
         batch : int
             Images processed together.
         act_bits, wgt_bits : int or sequence of int
-            Operand widths [bits], one for all layers or one per layer.
+            Operand widths [bits], one for all layers or one per layer; None keeps each layer's own.
         """
         layers = [node["layer"] for _, node in self.graph.nodes(data=True) if node["layer"] is not None]
-        return LayerTable.of(self.name, layers).with_batch(batch).with_bits(act_bits, wgt_bits)
+        table = LayerTable.of(self.name, layers).with_batch(batch)
+        return table.with_bits(
+            table.values[:, ACT_BITS] if act_bits is None else act_bits,
+            table.values[:, WGT_BITS] if wgt_bits is None else wgt_bits,
+        )
 
     @property
     def macs(self) -> int:
@@ -199,5 +230,7 @@ class Network:
     def _window(self, name: str, size: int, kernel: int, stride: int, padding: int) -> int:
         out = (size + 2 * padding - kernel) // stride + 1
         if out < 1:
-            raise WorkloadError(f"{self.name}, {name}", "kernel", kernel, f"1..{size + 2 * padding} on a map of {size}")
+            raise WorkloadError(
+                f"{self.name}, {name}", "kernel", kernel, f"1..{size + 2 * padding} on a map of {size}"
+            )
         return out

@@ -1,0 +1,137 @@
+"""BitFusion's estimate: the authors' closed-form model, one report per network, layer by layer or in batches.
+
+Source: Sharma et al., ISCA 2018, and the authors' open simulator. Energy is dynamic only, as there: cycles and
+bits times their unit energies. Pooling, activation and additions cost nothing in this model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from accel.bitfusion import kernels
+from accel.bitfusion.config import Config, Costs, costs
+from accel.bitfusion.plan import Plan
+from accel.report import Report
+from workloads.errors import WorkloadError
+from workloads.layers import ACT_BITS, COLUMNS, WGT_BITS, IntArray, LayerTable
+from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
+
+MACHINE = "bitfusion"
+ENERGY_COMPONENTS = {
+    "core": (kernels.COMPUTE,),
+    "wbuf": (kernels.WBUF_READ, kernels.WBUF_WRITE),
+    "ibuf": (kernels.IBUF_READ, kernels.IBUF_WRITE),
+    "obuf": (kernels.OBUF_READ, kernels.OBUF_WRITE),
+    "dram": (kernels.DRAM_READ, kernels.DRAM_WRITE),
+}
+
+
+def estimate(config: Config, plan: Plan) -> Report:
+    """Count a planned network, layer by layer.
+
+    Parameters
+    ----------
+    config : Config
+    plan : Plan
+        From ``mappers.bitfusion.best_plan``.
+
+    Returns
+    -------
+    Report
+        ``layers`` holds a report per layer; ``result`` is None (a closed form computes no values).
+
+    Raises
+    ------
+    WorkloadError
+        If an operand is wider than 16 bits.
+    """
+    counts = _Counts((config,), (plan,))
+    cost = costs(config)
+    layers = tuple(
+        _report(config, cost, name, counts.counters[index], counts.bounds[index])
+        for index, name in enumerate(plan.table.layer_names)
+    )
+    return Report.of_layers(layers, name=plan.table.name)
+
+
+def estimate_batch(configs: Sequence[Config], plans: Sequence[Plan]) -> list[Report]:
+    """Count many planned networks, each on its own machine; the reports carry no layers.
+
+    Parameters
+    ----------
+    configs, plans : sequences of one length
+    """
+    counts = _Counts(configs, plans)
+    starts = np.cumsum([0, *(len(plan.table) for plan in plans[:-1])])
+    counters = np.add.reduceat(counts.counters, starts)
+    bounds = np.add.reduceat(counts.bounds, starts)
+    return [
+        _report(config, costs(config), plan.table.name, counters[index], bounds[index])
+        for index, (config, plan) in enumerate(zip(configs, plans, strict=True))
+    ]
+
+
+def check_widths(table: LayerTable) -> None:
+    """Check that the machine can multiply a network's operands.
+
+    Raises
+    ------
+    WorkloadError
+        Naming the first layer with an operand of more than 16 bits.
+    """
+    for column in (ACT_BITS, WGT_BITS):
+        wide = table.values[:, column] > kernels.WIDEST_BITS
+        if wide.any():
+            index = int(np.argmax(wide))
+            raise WorkloadError(
+                f"{table.name}, layer {table.layer_names[index]}",
+                COLUMNS[column],
+                int(table.values[index, column]),
+                f"1..{kernels.WIDEST_BITS} on {MACHINE}",
+            )
+
+
+class _Counts:
+    """Counters and lower bounds of the layers of many plans.
+
+    ``counters`` is int64[n, 10] as ``kernels.COUNTERS``. ``bounds`` is int64[n, 5]: operations, the cycles the
+    arithmetic and the DRAM alone need, and the bytes read and written (whole bytes a layer).
+    """
+
+    def __init__(self, configs: Sequence[Config], plans: Sequence[Plan]) -> None:
+        for plan in plans:
+            check_widths(plan.table)
+        layers = np.concatenate([plan.table.values for plan in plans])
+        machines = np.array([config.machine_row() for config in configs])
+        machine_of = np.repeat(np.arange(len(plans)), [len(plan.table) for plan in plans])
+        mappings = np.concatenate([plan.mappings for plan in plans])
+        self.counters: IntArray = np.zeros((len(layers), len(kernels.COUNTERS)), np.int64)
+        kernels.network_cost(layers, machines, machine_of, mappings, self.counters)
+        self.bounds: IntArray = np.zeros((len(layers), 5), np.int64)
+        kernels.lower_bounds(layers, machines, machine_of, self.counters, self.bounds)
+
+
+def _report(config: Config, cost: Costs, name: str, counters: IntArray, bounds: IntArray) -> Report:
+    count = dict(zip(kernels.COUNTERS, counters.tolist(), strict=True))
+    unit_pj = cost.unit_pj
+    macs, compute_bound, bandwidth_bound, read_bytes, write_bytes = bounds.tolist()
+    return Report(
+        machine=MACHINE,
+        name=name,
+        fidelity="estimate",
+        cycles=count["compute_cycles"] + count["stall_cycles"],
+        clock_hz=config.clock_hz,
+        operations=OPERATIONS_PER_MAC * macs,
+        compute_bound_cycles=compute_bound,
+        bandwidth_bound_cycles=bandwidth_bound,
+        dram_bytes={"read": read_bytes, "write": write_bytes},
+        cycle_stack={"compute": count["compute_cycles"], "dram_stall": count["stall_cycles"]},
+        energy_pj={
+            component: sum(int(counters[counter]) * float(unit_pj[counter]) for counter in parts)
+            for component, parts in ENERGY_COMPONENTS.items()
+        },
+        area_mm2=cost.area_mm2,
+        counters=count,
+    )

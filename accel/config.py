@@ -1,0 +1,160 @@
+"""Machine configurations: frozen dataclasses whose fields carry their own limits, and the TOML they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workloads.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Whole numbers ``low..high``."""
+
+    low: int
+    high: int
+
+    def accept(self, value: object) -> object:
+        """Return the value if it is allowed, raise ValueError otherwise."""
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise ValueError
+        return value
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return int(text)
+
+    def __str__(self) -> str:
+        return f"a whole number, {self.low}..{self.high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Finite numbers ``low <= x <= high``."""
+
+    low: float
+    high: float
+
+    def accept(self, value: object) -> object:
+        """Return the value as a float if it is allowed, raise ValueError otherwise."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError
+        if not self.low <= value <= self.high:
+            raise ValueError
+        return float(value)
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return float(text)
+
+    def __str__(self) -> str:
+        return f"a number, {self.low:g}..{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """``true`` or ``false``."""
+
+    def accept(self, value: object) -> object:
+        """Return the value if it is a truth value, raise ValueError otherwise."""
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}[text.lower()]
+
+    def __str__(self) -> str:
+        return "true or false"
+
+
+def limited(limit: Whole | Number | Switch) -> Any:
+    """Declare a required configuration field and what it allows."""
+    return dataclasses.field(metadata={"limit": limit})
+
+
+def limits(kind: type) -> dict[str, Whole | Number | Switch]:
+    """Return every field of a configuration and what it allows."""
+    return {field.name: field.metadata["limit"] for field in dataclasses.fields(kind)}
+
+
+def check_fields(config: Any, where: str) -> None:
+    """Check every field of a configuration; called by its ``__post_init__``.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first field that is not allowed.
+    """
+    for name, limit in limits(type(config)).items():
+        value = getattr(config, name)
+        try:
+            object.__setattr__(config, name, limit.accept(value))
+        except ValueError:
+            raise ConfigError(where, name, value, str(limit)) from None
+
+
+def content_key(config: Any) -> str:
+    """Return a hash of a configuration's fields: equal configurations have equal keys."""
+    canonical = json.dumps(dataclasses.asdict(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def configure(base: Config, changes: Mapping[str, object], where: str) -> Config:
+    """Return a configuration with some fields changed.
+
+    Parameters
+    ----------
+    base : dataclass
+    changes : mapping of str to value
+        Text is read as the field's type (a command line has only text); other values must have it.
+    where : str
+        What an error names as the place: a file or an option.
+
+    Raises
+    ------
+    ConfigError
+        If a field is unknown or its value not allowed.
+    """
+    known = limits(type(base))
+    parsed: dict[str, object] = {}
+    for name, value in changes.items():
+        if name not in known:
+            raise ConfigError(where, name, value, "one of " + ", ".join(known))
+        try:
+            parsed[name] = known[name].parse(value) if isinstance(value, str) else value
+        except (ValueError, KeyError):
+            raise ConfigError(where, name, value, str(known[name])) from None
+    try:
+        changed: Config = dataclasses.replace(base, **parsed)  # type: ignore[type-var]
+    except ConfigError as error:
+        raise error.at(where) from None
+    return changed
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is not TOML.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(str(path), "", error.strerror, "a readable TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "", f"not TOML ({error})", "a TOML file") from error

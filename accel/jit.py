@@ -1,0 +1,156 @@
+"""The one way a kernel is compiled, and where its machine code is kept.
+
+numba notices neither an edit in another file nor a damaged cache file. So the cache folder is named after a
+hash of every source file a kernel can depend on and of the versions involved, each file carries a checksum,
+and what cannot be loaded is thrown away and compiled again.
+
+Switches (environment): ``SEXTANT_JIT=0`` runs kernels as plain Python; ``SEXTANT_CACHE_DIR`` moves the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.core import caching
+
+from workloads.errors import ConfigError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a module-level function: machine code on disk, GIL released, IEEE arithmetic as written.
+
+    Raises
+    ------
+    ConfigError
+        If ``SEXTANT_JIT`` is neither 0 nor 1.
+    """
+    if not _jit_enabled():
+        return function
+    dispatcher: Any = numba.njit(function, nogil=True, fastmath=False, error_model="numpy")
+    dispatcher._cache = _in_cache_folder(function)
+    compiled: Function = dispatcher
+    return compiled
+
+
+def kernel_on_distinct_arrays(function: Function) -> Function:
+    """Compile like ``kernel`` and promise that no two array arguments overlap.
+
+    Without the promise the compiler has to check, at run time and for every pair, whether a store could change
+    what a later load reads, and gives up vectorising a loop over many arrays.
+    """
+    compiled: Any = kernel(function)
+    if compiled is not function:
+        compiler = compiled._compiler
+        customize = compiler._customize_flags
+
+        def without_aliases(flags: Any) -> Any:
+            flags = customize(flags)
+            flags.noalias = True
+            return flags
+
+        compiler._customize_flags = without_aliases
+    result: Function = compiled
+    return result
+
+
+def _jit_enabled() -> bool:
+    switch = os.environ.get("SEXTANT_JIT", "1")
+    if switch not in ("0", "1"):
+        raise ConfigError("environment", "SEXTANT_JIT", switch, "0 or 1")
+    return switch == "1"
+
+
+def _in_cache_folder(function: Callable[..., Any]) -> _HealingCache:
+    """Build the function's cache in our folder without moving the one of the user's own numba code."""
+    users_folder = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        return _HealingCache(function)
+    finally:
+        numba.config.CACHE_DIR = users_folder
+
+
+@cache
+def cache_folder() -> Path:
+    """Return the folder of this build's machine code; it is made on the first write."""
+    chosen = os.environ.get("SEXTANT_CACHE_DIR")
+    if chosen:
+        root = Path(chosen)
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sextant"
+        if not _writable(root):
+            root = Path(tempfile.gettempdir()) / f"sextant-{os.getuid()}"
+    return root / f"kernels-{_build_hash()}"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _build_hash() -> str:
+    """Hash what machine code depends on: our sources, numba, numpy, Python and the processor."""
+    digest = hashlib.sha256()
+    for part in (numba.__version__, np.__version__, sys.version, platform.machine()):
+        digest.update(part.encode())
+    house = Path(__file__).parent.parent
+    for room in ("accel", "mappers", "workloads"):
+        for source in sorted((house / room).rglob("*.py")):
+            digest.update(source.relative_to(house).as_posix().encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _ChecksummedFile(caching.IndexDataCacheFile):  # type: ignore[misc]
+    """numba's cache file with a checksum in front of the machine code: a flipped bit must not run."""
+
+    def _load_data(self, name: str) -> Any:
+        stored = Path(self._data_path(name)).read_bytes()
+        digest, data = stored[:32], stored[32:]
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError(f"{name}: checksum differs")
+        return caching.pickle.loads(data)
+
+    def _save_data(self, name: str, data: Any) -> None:
+        dumped = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(dumped).digest() + dumped)
+
+
+class _HealingCache(caching.FunctionCache):  # type: ignore[misc]
+    """numba's cache, except that damage and full disks cost a compilation instead of a traceback."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        numbas = self._cache_file
+        self._cache_file = _ChecksummedFile(self._cache_path, self._impl.filename_base, numbas._source_stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever a damaged file raises: unpickling can raise anything
+            shutil.rmtree(cache_folder(), ignore_errors=True)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            pass  # a full or read-only disk: the code is compiled and runs, it is only not kept
+        except Exception:
+            shutil.rmtree(cache_folder(), ignore_errors=True)

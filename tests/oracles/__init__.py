@@ -1,0 +1,1 @@
+"""Slow, obviously right models that the fast kernels must equal."""

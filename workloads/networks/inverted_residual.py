@@ -1,0 +1,139 @@
+"""Inverted residual blocks, and networks that are a chain of them.
+
+Source: Sandler et al., "MobileNetV2", CVPR 2018; squeeze-and-excite as in Howard et al., "Searching for
+MobileNetV3", ICCV 2019. A part of a chain says how it is added to a network. Its layer table is lowered from
+a network that holds only that part, and remembered, so that a search joins tables and builds no graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from workloads.layers import LayerTable
+from workloads.network import INPUT, Network
+
+
+def divisible_by_8(channels: float) -> int:
+    """Round to a multiple of 8 as MobileNet does: to the nearest, and never down by more than a tenth."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+# Parts are tuples of different lengths, so that two of them never share an entry of the cache below.
+
+
+class Stem(NamedTuple):
+    """First convolution, 3 x 3 with stride 2, to ``width`` channels."""
+
+    width: int
+
+    def add(self, network: Network, source: str) -> str:
+        """Add the layer and return what it makes."""
+        return network.conv("first_conv", source, self.width, 3, stride=2)
+
+
+class Block(NamedTuple):
+    """Expand, filter each channel, weigh the channels, project.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the layers' names.
+    kernel, stride : int
+        Window and step of the depthwise convolution [elements].
+    expansion : int
+        Middle channels per input channel; 1 has no expanding layer.
+    out_c : int
+        Output channels.
+    squeeze : bool
+        Whether channels are weighed by squeeze-and-excite, with a quarter of the middle channels.
+    """
+
+    name: str
+    kernel: int
+    stride: int
+    expansion: int
+    out_c: int
+    squeeze: bool = False
+
+    def add(self, network: Network, source: str) -> str:
+        """Add the block's layers and return what they make."""
+        middle = network.shape(source).c * self.expansion
+        result = source
+        if self.expansion > 1:
+            result = network.conv(f"{self.name}.expand", result, middle, 1)
+        result = network.depthwise(f"{self.name}.depthwise", result, self.kernel, stride=self.stride)
+        if self.squeeze:
+            weights = network.pool(f"{self.name}.pool", result)
+            weights = network.linear(f"{self.name}.squeeze", weights, divisible_by_8(middle // 4))
+            weights = network.linear(f"{self.name}.excite", weights, middle)
+            result = network.elementwise(f"{self.name}.scale", result, weights)
+        result = network.conv(f"{self.name}.project", result, self.out_c, 1)
+        if network.shape(result) == network.shape(source):
+            result = network.elementwise(f"{self.name}.add", result, source)
+        return result
+
+
+class Head(NamedTuple):
+    """Last convolution, 1 x 1, then global pooling and the classifier of 1000 classes.
+
+    Attributes
+    ----------
+    name : str
+        Name of the convolution.
+    width : int
+        Its output channels.
+    mix : int
+        Channels of a further layer ``feature_mix`` after the pooling; 0 has none.
+    """
+
+    name: str
+    width: int
+    mix: int = 0
+
+    def add(self, network: Network, source: str) -> str:
+        """Add the layers and return what they make."""
+        result = network.pool("pool", network.conv(self.name, source, self.width, 1))
+        if self.mix:
+            result = network.linear("feature_mix", result, self.mix, bias=False)
+        return network.linear("classifier", result, 1000)
+
+
+Part = Stem | Block | Head
+
+
+def build_chain(name: str, image_size: int, parts: Iterable[Part]) -> Network:
+    """Build the network of parts one after another, for square colour images.
+
+    Parameters
+    ----------
+    image_size : int
+        Height and width of the image [pixels].
+    """
+    network = Network(name, (image_size, image_size, 3))
+    source = INPUT
+    for part in parts:
+        source = part.add(network, source)
+    return network
+
+
+def join_chain(name: str, image_size: int, parts: Iterable[Part], batch: int) -> LayerTable:
+    """Join remembered tables of the parts to ``build_chain(name, image_size, parts).table(batch=batch)``."""
+    tables = []
+    size, channels = image_size, 3
+    for part in parts:
+        table, size, channels = _lower(name, part, size, channels, batch)
+        tables.append(table)
+    return LayerTable.join(name, tables)
+
+
+@lru_cache(maxsize=2**16)
+def _lower(name: str, part: Part, size: int, channels: int, batch: int) -> tuple[LayerTable, int, int]:
+    """Lower one part behind a map of ``size`` x ``size`` x ``channels``; return its table and output map."""
+    network = Network(name, (size, size, channels))
+    # Only the stem reads the image; any other part reads a map that some layer made.
+    source = INPUT if isinstance(part, Stem) else network.elementwise("features", INPUT)
+    made = network.shape(part.add(network, source))
+    return network.table(batch=batch), made.h, made.c
