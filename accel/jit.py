@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
@@ -26,7 +26,7 @@ from numba.core import caching
 
 from workloads.errors import ConfigError
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
 
 def kernel(function: Function) -> Function:
@@ -137,8 +137,8 @@ class _HealingCache(caching.FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        numbas = self._cache_file
-        self._cache_file = _ChecksummedFile(self._cache_path, self._impl.filename_base, numbas._source_stamp)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _ChecksummedFile(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

@@ -47,9 +47,7 @@ class Entry:
     def build(self, **options: float) -> Network:
         """Build the network."""
         module, function = self.builder.split(".")
-        network: Network = getattr(import_module(f"workloads.networks.{module}"), function)(
-            **self.arguments, **options
-        )
+        network: Network = getattr(import_module(f"workloads.networks.{module}"), function)(**self.arguments, **options)
         return network
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LONGEST_SHOWN = 120
+
 
 class SextantError(Exception):
     """Base of every error a user can cause. ``exit_code`` is what the command line returns."""
@@ -27,11 +29,16 @@ class InputError(SextantError):
     def __init__(self, where: str, field: str, got: object, need: str) -> None:
         self.where, self.field, self.got, self.need = where, field, got, need
         what = str(got) if not field else f"{field} is missing" if got is None else f"{field} = {got}"
-        super().__init__(f"{where}: {what}, need {need}")
+        super().__init__(" ".join(f"{where}: {_shortened(what)}, need {need}".split()))
 
     def at(self, where: str) -> InputError:
         """Return the same error, said of the place the user wrote it in."""
         return type(self)(where, self.field, self.got, self.need)
+
+
+def _shortened(what: str) -> str:
+    """Keep an error on one readable line, whatever a file held."""
+    return what if len(what) <= LONGEST_SHOWN else what[:LONGEST_SHOWN] + "..."
 
 
 class WorkloadError(InputError):

@@ -41,6 +41,8 @@ def read_layers(path: str | Path) -> LayerTable:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "not a text file with comma-separated values"
         raise WorkloadError(str(path), "", reason, "a layer table as CSV") from error
+    if not layers:
+        raise WorkloadError(str(path), "rows", None, "at least one layer")
     return LayerTable.of(path.stem, layers)
 
 

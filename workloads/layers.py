@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ COLUMNS = (
 
 LARGEST_DIMENSION = 2**20
 WIDEST_OPERAND_BITS = 32
+MOST_MACS = 2**45  # of one layer: beyond, counts of bits would leave the exact range of the models
 
 IntArray = npt.NDArray[np.int64]
 
@@ -79,19 +81,23 @@ class Layer:
             raise WorkloadError(where, "kind", self.kind, "one of " + ", ".join(KINDS))
         for field in COLUMNS[1:]:
             value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise WorkloadError(where, field, value, "a whole number")
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise WorkloadError(where, field, repr(value), "a whole number")
+            object.__setattr__(self, field, int(value))
             low, high = _allowed(field)
-            if not low <= value <= high:
+            if not low <= int(value) <= high:
                 raise WorkloadError(where, field, value, f"{low}..{high}")
         for field in ("in_c", "out_c"):
             if getattr(self, field) % self.groups:
-                raise WorkloadError(where, field, getattr(self, field), f"a multiple of groups = {self.groups}")
+                value = getattr(self, field)
+                raise WorkloadError(where, field, value, f"a multiple of groups = {self.groups}")
         for field in ("groups", "out_c"):
             if self.kind == "depthwise" and getattr(self, field) != self.in_c:
                 raise WorkloadError(where, field, getattr(self, field), f"in_c = {self.in_c} for a depthwise layer")
         for axis in ("h", "w"):
             self._check_window(where, axis)
+        if self.macs > MOST_MACS:
+            raise WorkloadError(where, "multiply-accumulates", self.macs, f"at most {MOST_MACS}")
 
     def _check_window(self, where: str, axis: str) -> None:
         """Check that the outputs fit the input, padded by less than a window on each side."""
@@ -183,18 +189,16 @@ class LayerTable:
             If a width is out of range.
         """
         values = self.values.copy()
-        values[:, ACT_BITS] = act_bits
-        values[:, WGT_BITS] = wgt_bits
-        for column in (ACT_BITS, WGT_BITS):
-            wrong = (values[:, column] < 1) | (values[:, column] > WIDEST_OPERAND_BITS)
-            if wrong.any():
-                index = int(np.argmax(wrong))
-                raise WorkloadError(
-                    f"{self.name}, layer {self.layer_names[index]}",
-                    COLUMNS[column],
-                    int(values[index, column]),
-                    f"1..{WIDEST_OPERAND_BITS}",
-                )
+        for column, bits in ((ACT_BITS, act_bits), (WGT_BITS, wgt_bits)):
+            widths = np.asarray(bits)
+            if widths.shape not in ((), (len(self),)) or widths.dtype.kind not in "iu":
+                need = f"one whole number, or {len(self)} of them"
+                raise WorkloadError(self.name, COLUMNS[column], widths.tolist(), need)
+            wrong = np.flatnonzero((widths < 1) | (widths > WIDEST_OPERAND_BITS))
+            if wrong.size:
+                where = f"{self.name}, layer {self.layer_names[wrong[0]]}" if widths.shape else self.name
+                raise WorkloadError(where, COLUMNS[column], widths.flat[wrong[0]], f"1..{WIDEST_OPERAND_BITS}")
+            values[:, column] = widths
         values.setflags(write=False)
         return LayerTable(self.name, self.layer_names, values)
 
@@ -206,7 +210,7 @@ class LayerTable:
         WorkloadError
             If ``batch`` is not in 1..1048576.
         """
-        if not 1 <= batch <= LARGEST_DIMENSION:
+        if not isinstance(batch, int) or not 1 <= batch <= LARGEST_DIMENSION:
             raise WorkloadError(self.name, "batch", batch, f"1..{LARGEST_DIMENSION}")
         values = self.values.copy()
         values[:, BATCH] = batch

@@ -103,14 +103,10 @@ class Network:
         weights = kernel * kernel * (shape.c // groups) * out_c
         return self._add(layer, weights + bias * out_c + 2 * batch_norm * out_c, source)
 
-    def depthwise(
-        self, name: str, source: str, kernel: int, *, stride: int = 1, batch_norm: bool = True
-    ) -> str:
+    def depthwise(self, name: str, source: str, kernel: int, *, stride: int = 1, batch_norm: bool = True) -> str:
         """Add a convolution of each channel by itself."""
         channels = self.shape(source).c
-        return self.conv(
-            name, source, channels, kernel, stride=stride, groups=channels, batch_norm=batch_norm
-        )
+        return self.conv(name, source, channels, kernel, stride=stride, groups=channels, batch_norm=batch_norm)
 
     def linear(
         self, name: str, source: str, out_c: int, *, bias: bool = True, act_bits: int = 8, wgt_bits: int = 8
@@ -141,9 +137,7 @@ class Network:
         a, b = self.shape(left), self.shape(right)
         depth, columns = (b.c // heads, b.h) if transpose else (b.h, b.c // heads)
         if a.w != 1 or b.w != 1 or a.c % heads or b.c % heads or a.c // heads != depth:
-            raise WorkloadError(
-                f"{self.name}, {name}", "shapes", f"{a} and {b}", "an inner dimension that agrees"
-            )
+            raise WorkloadError(f"{self.name}, {name}", "shapes", f"{a} and {b}", "an inner dimension that agrees")
         layer = Layer(
             name=name,
             kind="matmul",
@@ -170,9 +164,7 @@ class Network:
         """Join maps of one size along their channels."""
         shapes = [self.shape(source) for source in sources]
         if len({(shape.h, shape.w) for shape in shapes}) != 1:
-            raise WorkloadError(
-                f"{self.name}, {name}", "shapes", ", ".join(map(str, shapes)), "maps of one size"
-            )
+            raise WorkloadError(f"{self.name}, {name}", "shapes", ", ".join(map(str, shapes)), "maps of one size")
         result = Shape(shapes[0].h, shapes[0].w, sum(shape.c for shape in shapes))
         return self._node(name, "elementwise", result, sources)
 
@@ -181,9 +173,7 @@ class Network:
         shape = self.shape(source)
         if kernel == 0:
             return self._node(name, "pooling", Shape(1, 1, shape.c), (source,))
-        out_h, out_w = (
-            self._window(name, size, kernel, stride or kernel, padding) for size in (shape.h, shape.w)
-        )
+        out_h, out_w = (self._window(name, size, kernel, stride or kernel, padding) for size in (shape.h, shape.w))
         return self._node(name, "pooling", Shape(out_h, out_w, shape.c), (source,))
 
     def table(
@@ -230,7 +220,5 @@ class Network:
     def _window(self, name: str, size: int, kernel: int, stride: int, padding: int) -> int:
         out = (size + 2 * padding - kernel) // stride + 1
         if out < 1:
-            raise WorkloadError(
-                f"{self.name}, {name}", "kernel", kernel, f"1..{size + 2 * padding} on a map of {size}"
-            )
+            raise WorkloadError(f"{self.name}, {name}", "kernel", kernel, f"1..{size + 2 * padding} on a map of {size}")
         return out

@@ -84,7 +84,11 @@ def pose(layer, machine, problem):
     problem[P_B], problem[P_W], problem[P_H] = layer[BATCH], layer[OUT_W], layer[OUT_H]
     problem[P_IC] = layer[IN_C] // layer[GROUPS]
     problem[P_OC] = layer[OUT_C] if depthwise else layer[OUT_C] // layer[GROUPS]
-    problem[P_KERNEL_W], problem[P_KERNEL_H], problem[P_STRIDE] = layer[KERNEL_W], layer[KERNEL_H], layer[STRIDE]
+    problem[P_KERNEL_W], problem[P_KERNEL_H], problem[P_STRIDE] = (
+        layer[KERNEL_W],
+        layer[KERNEL_H],
+        layer[STRIDE],
+    )
     problem[P_ACT_BITS], problem[P_WGT_BITS] = layer[ACT_BITS], layer[WGT_BITS]
     problem[P_GROUPS] = 1 if depthwise else layer[GROUPS]
     problem[P_DEPTHWISE] = depthwise
@@ -122,7 +126,13 @@ def reduction_steps(problem, ic):
 @kernel
 def compute_cycles(problem, machine, b, w, h, ic, oc):
     """Cycles the array computes in one group of the layer."""
-    size_b, size_w, size_h, size_ic, size_oc = problem[P_B], problem[P_W], problem[P_H], problem[P_IC], problem[P_OC]
+    size_b, size_w, size_h, size_ic, size_oc = (
+        problem[P_B],
+        problem[P_W],
+        problem[P_H],
+        problem[P_IC],
+        problem[P_OC],
+    )
     columns = machine[UNITS_COLUMNS]
     if machine[FULL_EDGE_TILES]:
         tiles = ceil_div(size_b, b) * ceil_div(size_w, w) * ceil_div(size_h, h)

@@ -16,7 +16,7 @@ from accel.bitfusion.plan import Plan
 from accel.report import Report
 from workloads.errors import WorkloadError
 from workloads.layers import ACT_BITS, COLUMNS, WGT_BITS, IntArray, LayerTable
-from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
+from workloads.units import OPERATIONS_PER_MAC
 
 MACHINE = "bitfusion"
 ENERGY_COMPONENTS = {

@@ -209,9 +209,7 @@ def cost_of_order(layer: Layer, machine: Machine, facts: TileFacts, order: tuple
     indexed, usable = indexed_by(layer), usable_bits(machine)
     moved, resident = {}, {}
     for buffer in BUFFERS:
-        moved[buffer], resident[buffer] = walk(
-            order, counts, footprint[buffer], indexed[buffer], usable[buffer]
-        )
+        moved[buffer], resident[buffer] = walk(order, counts, footprint[buffer], indexed[buffer], usable[buffer])
 
     # Outputs travel as partial sums: `once` of them are the finished ones (and the first, empty ones).
     drained = loads = stores = moved["obuf"]
@@ -308,11 +306,7 @@ def best(layer: Layer, machine: Machine, pj: dict[str, float]) -> tuple[Mapping,
             counters = cost_of_order(layer, machine, facts, order)
             if winner and counters["cycles"] > winner[1]["cycles"]:
                 continue
-            if (
-                not winner
-                or counters["cycles"] < winner[1]["cycles"]
-                or energy(counters, pj) < energy(winner[1], pj)
-            ):
+            if not winner or counters["cycles"] < winner[1]["cycles"] or energy(counters, pj) < energy(winner[1], pj):
                 winner = Mapping(*tile, order), counters
     if winner is None:
         raise ValueError(f"no tile of layer {layer.name} fits the buffers")

@@ -80,8 +80,7 @@ def test_the_default_of_a_family_is_its_largest_network() -> None:
         ),
         (
             "proxylessnas:depth=2",
-            "network proxylessnas: key = depth, "
-            "need one of batch, act_bits, wgt_bits, image_size, kernel, expansion",
+            "network proxylessnas: key = depth, need one of batch, act_bits, wgt_bits, image_size, kernel, expansion",
         ),
         ("resnet18:batch", "network resnet18: batch, need key=value"),
         ("resnet18:batch=4,", "network resnet18: , need key=value"),

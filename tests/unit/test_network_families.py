@@ -289,9 +289,7 @@ def test_proxyless_blocks_are_those_measured_on_a_phone(shared_data: Path) -> No
         ),
     ],
 )
-def test_proxyless_refuses_what_it_does_not_hold(
-    image_size: int, position: int, choice: Any, said: str
-) -> None:
+def test_proxyless_refuses_what_it_does_not_hold(image_size: int, position: int, choice: Any, said: str) -> None:
     blocks: list[Any] = [(3, 3)] * 21
     blocks[position] = choice
     with pytest.raises(WorkloadError) as caught:

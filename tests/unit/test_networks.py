@@ -43,12 +43,9 @@ def test_bitfusion_benchmark(shared_data: Path, published: tuple[str, str], name
             *_, name_published, kind = row["layer"].split("/")
             expected.append((name_published, kinds[kind], *(int(row[column]) for column in columns)))
     layers = build_table(name).layers()
-    assert [
-        (layer.name, layer.kind, *(getattr(layer, field) for field in fields)) for layer in layers
-    ] == expected
+    assert [(layer.name, layer.kind, *(getattr(layer, field) for field in fields)) for layer in layers] == expected
     assert all(
-        (layer.batch, layer.in_h, layer.out_h, layer.kernel_h)
-        == (16, layer.in_w, layer.out_w, layer.kernel_w)
+        (layer.batch, layer.in_h, layer.out_h, layer.kernel_h) == (16, layer.in_w, layer.out_w, layer.kernel_w)
         for layer in layers
     )
 

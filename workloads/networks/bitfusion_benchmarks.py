@@ -19,9 +19,7 @@ def alexnet(width: int = 1) -> Network:
     first_bits = 4 if width == 1 else 8
     halves = {"a": INPUT, "b": INPUT}
     for half in halves:
-        halves[half] = _conv(
-            network, f"conv1_{half}", INPUT, 48 * width, 11, 8, first_bits, stride=4, padding=0
-        )
+        halves[half] = _conv(network, f"conv1_{half}", INPUT, 48 * width, 11, 8, first_bits, stride=4, padding=0)
     for half, source in halves.items():
         pooled = network.pool(f"pool1_{half}", source, 2)
         halves[half] = _conv(network, f"conv2_{half}", pooled, 128 * width, 5, 4, 4)
@@ -47,9 +45,7 @@ def resnet18(width: int = 1) -> Network:
     for module, channels in ((2, 64), (3, 128), (4, 256), (5, 512)):
         for pair in (1, 2):
             stride = 2 if module > 2 and pair == 1 else 1
-            pointwise = _conv(
-                network, f"conv{module}_{pair}_a", source, channels * width, 1, 4, 4, stride=stride
-            )
+            pointwise = _conv(network, f"conv{module}_{pair}_a", source, channels * width, 1, 4, 4, stride=stride)
             source = _conv(network, f"conv{module}_{pair}_b", pointwise, channels * width, 3, 4, 4)
         # One sum closes a module and joins the two convolutions of its last pair.
         source = network.elementwise(f"add{module}", pointwise, source)

@@ -37,9 +37,7 @@ STAGE_WIDTHS = (24, 40, 80, 112, 160)
 STAGE_STRIDES = (2, 2, 2, 1, 2)
 STAGE_SQUEEZE = (False, True, False, True, True)
 # Layer names are made once: formatting them would take longer than all the rest of ``table``.
-BLOCK_NAMES = tuple(
-    f"stage{stage + 1}.block{block + 1}" for stage in range(STAGES) for block in range(MOST_BLOCKS)
-)
+BLOCK_NAMES = tuple(f"stage{stage + 1}.block{block + 1}" for stage in range(STAGES) for block in range(MOST_BLOCKS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,7 @@ STAGE_DEPTHS = (4, 4, 4, 4, 4, 1)
 STAGE_STRIDES = (2, 2, 2, 1, 2, 1)
 BLOCKS = sum(STAGE_DEPTHS)
 BLOCK_NAMES = tuple(
-    f"stage{stage}.block{block + 1}"
-    for stage, depth in enumerate(STAGE_DEPTHS, start=1)
-    for block in range(depth)
+    f"stage{stage}.block{block + 1}" for stage, depth in enumerate(STAGE_DEPTHS, start=1) for block in range(depth)
 )
 # The first block of a stage changes the width or the size of the map, so it cannot be skipped.
 ALWAYS_KEPT = frozenset(sum(STAGE_DEPTHS[:stage]) for stage in range(len(STAGE_DEPTHS)))
@@ -106,9 +104,7 @@ class ProxylessNAS:
 
     def __post_init__(self) -> None:
         if len(self.stage_widths) != len(STAGE_DEPTHS):
-            raise WorkloadError(
-                NAME, "stage_widths", f"{len(self.stage_widths)} values", f"{len(STAGE_DEPTHS)}"
-            )
+            raise WorkloadError(NAME, "stage_widths", f"{len(self.stage_widths)} values", f"{len(STAGE_DEPTHS)}")
 
     @property
     def largest(self) -> Architecture:
@@ -167,8 +163,6 @@ def _active_slots(kept: tuple[bool, ...]) -> IntArray:
     # Names depend on which blocks are kept, not on their kernels, expansions or widths.
     architecture = Architecture(IMAGE_SIZES[0], tuple((3, 3) if keep else None for keep in kept))
     slot_of = {name: slot for slot, name in enumerate(_slots())}
-    slots = np.array(
-        [slot_of[name] for name in ProxylessNAS().table(architecture).layer_names], dtype=np.int64
-    )
+    slots = np.array([slot_of[name] for name in ProxylessNAS().table(architecture).layer_names], dtype=np.int64)
     slots.setflags(write=False)
     return slots

@@ -11,7 +11,7 @@ from accel.bitfusion import kernels as machine_kernels
 from accel.bitfusion.config import Config, costs
 from accel.bitfusion.model import check_widths
 from accel.bitfusion.plan import Plan
-from mappers import bitfusion_kernels as kernels
+from mappers.bitfusion import search_kernels as kernels
 from workloads.errors import ConfigError
 from workloads.layers import LayerTable
 from workloads.units import BITS_PER_BYTE
@@ -109,7 +109,9 @@ def smallest_tile_bytes(config: Config, table: LayerTable, index: int) -> dict[s
     problem = np.zeros(machine_kernels.PROBLEM_COLUMNS, np.int64)
     machine_kernels.pose(table.values[index], machine, problem)
     outputs = problem[machine_kernels.P_OC]
-    smallest = 1 if problem[machine_kernels.P_IM2COL] else min(int(machine[machine_kernels.UNITS_COLUMNS]), int(outputs))
+    smallest = (
+        1 if problem[machine_kernels.P_IM2COL] else min(int(machine[machine_kernels.UNITS_COLUMNS]), int(outputs))
+    )
     bits = machine_kernels.footprints(problem, machine, 1, 1, 1, 1, smallest)
     fields = ("wbuf_bytes", "ibuf_bytes", "obuf_bytes")
     return {field: -(-2 * int(need) // BITS_PER_BYTE) for field, need in zip(fields, bits, strict=True)}

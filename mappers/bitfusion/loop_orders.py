@@ -81,3 +81,11 @@ SQUARE_BIT = 5
 _LISTS = [_distinct(situation & 31, situation >> SQUARE_BIT) for situation in range(64)]
 DISTINCT: IntArray = np.array([order for orders in _LISTS for order in orders], dtype=np.int64)
 START: IntArray = np.cumsum([0, *map(len, _LISTS)], dtype=np.int64)
+
+# SEQUENCES_USED[s, :SEQUENCES_COUNT[s]] are the sequences those orders need, for either channel loop.
+_USED = [
+    sorted({int(ORDER_TRAITS[order, trait]) for order in orders for trait in (SEQUENCE_IC, SEQUENCE_OC)})
+    for orders in _LISTS
+]
+SEQUENCES_COUNT: IntArray = np.array([len(used) for used in _USED], dtype=np.int64)
+SEQUENCES_USED: IntArray = np.array([used + [0] * (24 - len(used)) for used in _USED], dtype=np.int64)

@@ -1,0 +1,5 @@
+"""Laying networks on BitFusion: the authors' search space, searched exhaustively or with an exact bound."""
+
+from mappers.bitfusion.search import SearchEffort, best_plan, best_plans, search
+
+__all__ = ["SearchEffort", "best_plan", "best_plans", "search"]
