@@ -135,3 +135,9 @@ def _report(config: Config, cost: Costs, name: str, counters: IntArray, bounds: 
         area_mm2=cost.area_mm2,
         counters=count,
     )
+
+
+def peak_gops(config: Config, act_bits: int, wgt_bits: int) -> float:
+    """Return the rate of a fully used array at given operand widths [10^9 operations per second]."""
+    macs = config.rows * config.columns * kernels.macs_per_unit(act_bits, wgt_bits)
+    return float(OPERATIONS_PER_MAC * macs * config.clock_hz / 1e9)

@@ -82,10 +82,28 @@ _LISTS = [_distinct(situation & 31, situation >> SQUARE_BIT) for situation in ra
 DISTINCT: IntArray = np.array([order for orders in _LISTS for order in orders], dtype=np.int64)
 START: IntArray = np.cumsum([0, *map(len, _LISTS)], dtype=np.int64)
 
-# SEQUENCES_USED[s, :SEQUENCES_COUNT[s]] are the sequences those orders need, for either channel loop.
-_USED = [
-    sorted({int(ORDER_TRAITS[order, trait]) for order in orders for trait in (SEQUENCE_IC, SEQUENCE_OC)})
-    for orders in _LISTS
-]
-SEQUENCES_COUNT: IntArray = np.array([len(used) for used in _USED], dtype=np.int64)
-SEQUENCES_USED: IntArray = np.array([used + [0] * (24 - len(used)) for used in _USED], dtype=np.int64)
+
+def _listed(needed: list[set[int]]) -> tuple[IntArray, IntArray]:
+    """Return sets as rows of a table, and their sizes."""
+    table = np.zeros((len(needed), max(map(len, needed))), dtype=np.int64)
+    for row, values in zip(table, needed, strict=True):
+        row[: len(values)] = sorted(values)
+    return table, np.array([len(values) for values in needed], dtype=np.int64)
+
+
+def _needed(*traits: int) -> list[set[int]]:
+    """Collect the values of some traits over the orders to try in every situation."""
+    return [{int(ORDER_TRAITS[order, trait]) for order in orders for trait in traits} for orders in _LISTS]
+
+
+# Which masks and sequences the orders to try in a situation refer to: X[s, : X_COUNT[s]].
+_SEQUENCES_NEEDED = _needed(SEQUENCE_IC, SEQUENCE_OC)
+SEQUENCES, SEQUENCES_COUNT = _listed(_SEQUENCES_NEEDED)
+OUTSIDE, OUTSIDE_COUNT = _listed(_needed(OUTSIDE_INNER, OUTSIDE_OUTER))
+INSIDE, INSIDE_COUNT = _listed(_needed(INSIDE_OC, INSIDE_IC))
+PREFIXES, PREFIXES_COUNT = _listed(
+    [
+        {15, *(int(mask) for row in needed for mask in SEQUENCE_PREFIXES[row])}
+        for needed in map(sorted, _SEQUENCES_NEEDED)
+    ]
+)

@@ -53,19 +53,29 @@ def best_plan(config: Config, table: LayerTable) -> Plan:
 
 def best_plans(configs: Sequence[Config], tables: Sequence[LayerTable]) -> list[Plan]:
     """Lay many networks, each on its own machine; see ``best_plan``."""
-    return search(configs, tables)[0]
+    plans, _ = search(configs, tables)
+    for plan in plans:
+        if isinstance(plan, ConfigError):
+            raise plan
+    return [plan for plan in plans if isinstance(plan, Plan)]
 
 
 def search(
     configs: Sequence[Config], tables: Sequence[LayerTable], *, bounded: bool = True
-) -> tuple[list[Plan], SearchEffort]:
-    """Find the best mapping of every layer, and say how many were looked at.
+) -> tuple[list[Plan | ConfigError], SearchEffort]:
+    """Find the best mapping of every layer of many networks, and say how many were looked at.
 
     Parameters
     ----------
     configs, tables : sequences of one length
     bounded : bool
         Skip tilings that provably cannot win. The answer is the same either way.
+
+    Returns
+    -------
+    plans : list
+        Per network its plan, or why the machine cannot run it.
+    effort : SearchEffort
     """
     for table in tables:
         check_widths(table)
@@ -78,25 +88,23 @@ def search(
     status = np.zeros(len(layers), np.int64)
     tally = np.zeros(2, np.int64)
     kernels.best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, status, tally)
+    plans: list[Plan | ConfigError] = []
     ends = np.cumsum(lengths)
-    if status.any():
-        _explain(configs, tables, int(np.argmax(status)), ends)
-    parts = np.split(mappings, ends[:-1])
-    plans = [Plan(table, part) for table, part in zip(tables, parts, strict=True)]
+    for config, table, start, end in zip(configs, tables, ends - lengths, ends, strict=True):
+        unlaid = np.flatnonzero(status[start:end])
+        plans.append(
+            _buffer_too_small(config, table, int(unlaid[0])) if unlaid.size else Plan(table, mappings[start:end])
+        )
     return plans, SearchEffort(int(tally[0]), int(tally[1]))
 
 
-def _explain(configs: Sequence[Config], tables: Sequence[LayerTable], layer: int, ends: np.ndarray) -> None:
+def _buffer_too_small(config: Config, table: LayerTable, index: int) -> ConfigError:
     """Say which buffer is too small for the smallest tile of a layer, and how large it has to be."""
-    network = int(np.searchsorted(ends, layer, side="right"))
-    table, config = tables[network], configs[network]
-    index = layer - int(ends[network]) + len(table)
-    needs = smallest_tile_bytes(config, table, index)
-    for field, need in needs.items():
+    where = f"bitfusion, layer {table.layer_names[index]} of {table.name}"
+    for field, need in smallest_tile_bytes(config, table, index).items():
         if getattr(config, field) < need:
-            where = f"bitfusion, layer {table.layer_names[index]} of {table.name}"
-            raise ConfigError(where, field, getattr(config, field), f"at least {need} bytes for its smallest tile")
-    raise AssertionError(f"every tile of layer {index} of {table.name} fits, yet none was found")
+            return ConfigError(where, field, getattr(config, field), f"at least {need} bytes for its smallest tile")
+    raise AssertionError(f"{where}: every buffer holds the smallest tile, yet no tiling was found")
 
 
 def smallest_tile_bytes(config: Config, table: LayerTable, index: int) -> dict[str, int]:

@@ -155,7 +155,7 @@ def try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, 
     depthwise = problem[bf.P_DEPTHWISE]
     act_rounds, act_again = (ROUNDS_OC, -1) if depthwise else (ROUNDS_IC, ROUNDS_OC)
     tabulate_repeats(count, block, repeats)
-    tabulate_weights(count, wbuf, groups, block, repeats, tables)
+    tabulate_weights(count, situation, wbuf, groups, block, repeats, tables)
     tabulate_map(
         count, situation, ibuf, groups, ACT, act_rounds, act_again, block, repeats, resident, tables,
         ACT_TRAFFIC, ACT_FIRST,

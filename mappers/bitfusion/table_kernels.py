@@ -11,15 +11,21 @@ from accel.jit import kernel, kernel_on_distinct_arrays
 from mappers.bitfusion.loop_orders import (
     DISTINCT,
     INNER_CHANNEL,
+    INSIDE,
+    INSIDE_COUNT,
     INSIDE_IC,
     INSIDE_OC,
     ORDER_TRAITS,
+    OUTSIDE,
+    OUTSIDE_COUNT,
     OUTSIDE_INNER,
     OUTSIDE_OUTER,
+    PREFIXES,
+    PREFIXES_COUNT,
     SEQUENCE_OC,
     SEQUENCE_PREFIXES,
+    SEQUENCES,
     SEQUENCES_COUNT,
-    SEQUENCES_USED,
 )
 
 # Rows of a block: what the orders and the tables need of each tiling in it.
@@ -53,7 +59,7 @@ def tabulate_repeats(count, block, repeats):
 
 
 @kernel_on_distinct_arrays
-def tabulate_weights(count, half_bits, groups, block, repeats, tables):
+def tabulate_weights(count, situation, half_bits, groups, block, repeats, tables):
     """Write the weights' traffic and resident parts: indexed by the channel loops, repeated by the others.
 
     The traffic is the larger of two: once the loops up to the inner channel loop overflow the buffer, all loops
@@ -66,14 +72,16 @@ def tabulate_weights(count, half_bits, groups, block, repeats, tables):
             whole = wgt * block[ROUNDS_IC, t] * block[ROUNDS_OC, t]
             resident = part if part <= half_bits else wgt
             tables[WGT_FIRST + inner, t] = whole if whole <= half_bits else resident
-        for mask in range(8):
+        for place in range(OUTSIDE_COUNT[situation]):
+            mask = OUTSIDE[situation, place]
             for t in range(count):
                 part = block[WGT, t] * (block[ROUNDS_OC, t] if inner else block[ROUNDS_IC, t])
                 again = 1.0 if part <= half_bits else repeats[mask, t]
                 tables[WGT_INNER + 8 * inner + mask, t] = (
                     groups * block[WGT, t] * block[ROUNDS_IC, t] * block[ROUNDS_OC, t] * again
                 )
-    for mask in range(8):
+    for place in range(OUTSIDE_COUNT[situation]):
+        mask = OUTSIDE[situation, place]
         for t in range(count):
             whole = block[WGT, t] * block[ROUNDS_IC, t] * block[ROUNDS_OC, t]
             again = 1.0 if whole <= half_bits else repeats[mask, t]
@@ -91,15 +99,20 @@ def tabulate_map(
     ``other_rounds`` is that of the channel loop that does not, or -1 when both are one. Products only grow along
     a sequence of loops, so the largest part that fits is the maximum over the prefixes that fit.
     """
-    for mask in range(16):
+    for place in range(INSIDE_COUNT[situation]):
+        mask = INSIDE[situation, place]
         for t in range(count):
             part = block[tile, t] * repeats[mask & 7, t] * (block[channel_rounds, t] if mask & 8 else 1.0)
             everything = groups * block[tile, t] * repeats[7, t] * block[channel_rounds, t]
             again = block[other_rounds, t] if other_rounds >= 0 else 1.0
             tables[traffic_row + mask, t] = everything * (1.0 if part <= half_bits else again)
+    for place in range(PREFIXES_COUNT[situation]):
+        mask = PREFIXES[situation, place]
+        for t in range(count):
+            part = block[tile, t] * repeats[mask & 7, t] * (block[channel_rounds, t] if mask & 8 else 1.0)
             resident[mask, t] = part if part <= half_bits else block[tile, t]
     for place in range(SEQUENCES_COUNT[situation]):
-        sequence = SEQUENCES_USED[situation, place]
+        sequence = SEQUENCES[situation, place]
         one, two = SEQUENCE_PREFIXES[sequence, 0], SEQUENCE_PREFIXES[sequence, 1]
         three = SEQUENCE_PREFIXES[sequence, 2]
         for t in range(count):
@@ -111,7 +124,7 @@ def tabulate_map(
 def tabulate_ends(count, situation, preload, stored, width, tables):
     """Write the first load and the last store of the outputs from their resident parts, which OUT_LAST holds."""
     for place in range(SEQUENCES_COUNT[situation]):
-        sequence = SEQUENCES_USED[situation, place]
+        sequence = SEQUENCES[situation, place]
         for t in range(count):
             part = tables[OUT_LAST + sequence, t]
             tables[OUT_FIRST + sequence, t] = part * preload

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.layer_csv import read_layers, write_layers
-from workloads.layers import LARGEST_DIMENSION, Layer, LayerTable
+from workloads.layers import Layer, LayerTable
 
 bits = st.integers(1, 32)
-size = st.integers(1, LARGEST_DIMENSION)
 # Anything a tool may call a layer, quotes, commas and other alphabets included, on one line.
 names = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
 
@@ -20,14 +19,14 @@ names = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
 @st.composite
 def layers(draw: st.DrawFn) -> Layer:
     kind = draw(st.sampled_from(("conv", "depthwise", "linear", "matmul")))
-    in_h, in_w, kernel_h, kernel_w, stride = (draw(st.integers(1, 512)) for _ in range(5))
+    in_h, in_w, kernel_h, kernel_w, stride = (draw(st.integers(1, 64)) for _ in range(5))
     groups = draw(st.integers(1, 64))
     in_c = groups if kind == "depthwise" else groups * draw(st.integers(1, 64))
     out_c = in_c if kind == "depthwise" else groups * draw(st.integers(1, 64))
     return Layer(
         name=draw(names),
         kind=kind,
-        batch=draw(size),
+        batch=draw(st.integers(1, 512)),
         in_h=in_h,
         in_w=in_w,
         in_c=in_c,

@@ -93,7 +93,7 @@ def test_the_default_of_a_family_is_its_largest_network() -> None:
             "once-for-all architecture: image_size = 130, need 128..224 in steps of 4",
         ),
         ("resnet18:batch=0", "resnet18: batch = 0, need 1..1048576"),
-        ("resnet18:wgt_bits=33", "resnet18, layer conv1: wgt_bits = 33, need 1..32"),
+        ("resnet18:wgt_bits=33", "resnet18: wgt_bits = 33, need 1..32"),
     ],
 )
 def test_an_unknown_name_key_or_value(spec: str, message: str) -> None:

@@ -96,7 +96,7 @@ def test_an_empty_file_has_no_columns(tmp_path: Path) -> None:
 
 
 def test_a_heading_alone_is_no_network(tmp_path: Path) -> None:
-    assert "layers is missing, need at least one" in refusal(write(tmp_path, HEADING))
+    assert "rows is missing, need at least one layer" in refusal(write(tmp_path, HEADING))
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

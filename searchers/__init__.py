@@ -1,0 +1,1 @@
+"""Which point next: spaces, algorithms, accuracy oracles, studies and their store."""

@@ -1,0 +1,75 @@
+"""The contract between a study and what proposes its candidates.
+
+An algorithm is asked for a generation and told how it did, in turn, and does nothing else: it never evaluates,
+stores or prints. It is deterministic: the same space, seed and answers give the same questions, which is how a
+study resumes by telling it again what was already found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from searchers.space import Genomes, Space
+from workloads.errors import StudyError
+
+
+class Algorithm(Protocol):
+    """Proposes candidates. All objectives are minimised."""
+
+    def ask(self) -> Genomes:
+        """Return the next generation, shape (n, genes), canonical for the space."""
+        ...
+
+    def tell(self, genomes: Genomes, objectives: npt.NDArray[np.float64], violations: npt.NDArray[np.float64]) -> None:
+        """Take the outcome of a whole generation.
+
+        Parameters
+        ----------
+        genomes : ndarray, shape (n, genes)
+            As asked, in the same order.
+        objectives : ndarray, shape (n, objectives)
+            Finite; to be minimised.
+        violations : ndarray, shape (n,)
+            0 where every constraint holds, otherwise how much is lacking.
+        """
+        ...
+
+
+AlgorithmFactory = Callable[..., Algorithm]
+
+# Modules are imported when asked for: pymoo alone takes half a second.
+ALGORITHMS = {
+    "random": "searchers.random_search.RandomSearch",
+    "nsga2": "searchers.nsga2.NSGA2",
+}
+
+
+def make_algorithm(name: str, space: Space, *, objectives: int, seed: int, population: int) -> Algorithm:
+    """Make an algorithm by name.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ALGORITHMS``.
+    space : Space
+    objectives : int
+        How many there are.
+    seed : int
+    population : int
+        Candidates of one generation.
+
+    Raises
+    ------
+    StudyError
+        If there is no such algorithm.
+    """
+    if name not in ALGORITHMS:
+        raise StudyError("study", "algorithm.name", name, "one of " + ", ".join(ALGORITHMS))
+    module, attribute = ALGORITHMS[name].rsplit(".", 1)
+    factory: AlgorithmFactory = getattr(import_module(module), attribute)
+    return factory(space, objectives=objectives, seed=seed, population=population)

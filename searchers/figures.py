@@ -1,0 +1,181 @@
+"""Pictures of a study and of one design: front, hypervolume, roofline, cycle stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from accel import bitfusion
+from accel.report import Report
+from searchers.front import front_of, hypervolume_history, knee
+from searchers.quantities import QUANTITIES
+from searchers.store import Point
+from searchers.study import Study
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "savefig.dpi": 160,
+}
+CAUSE_COLOURS = {"compute": "#3b6ea5", "dram_stall": "#d9822b"}
+CAUSE_NAMES = {"compute": "computing", "dram_stall": "waiting for DRAM"}
+ACCENT = "#b3202a"
+ROOF_BITS = (2, 4, 8)
+LAYER_INCHES = 0.17
+
+
+def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path]:
+    """Draw the front over the first two objectives, the third as colour, with the hypervolume beside it."""
+    front = front_of(study, points)
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=(1.7, 1.0), layout="constrained")
+        _draw_front(figure, left, study, points, front)
+        _draw_history(right, study, points)
+        figure.suptitle(f"{study.name}: {len(points)} evaluations with {study.algorithm}, seed {study.seed}")
+        return [_save(figure, folder, "front.png")]
+
+
+def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point], front: Sequence[Point]) -> None:
+    names = [*study.objectives[:2], *(["area_mm2"] if len(study.objectives) < 2 else [])]
+    across, up = names[0], names[1]
+    others = [point for point in points if point.outcome.quantities and study.violation(point.outcome) == 0.0]
+    x, y = _columns(others, across, up)
+    axes.scatter(x, y, s=7, color="#c9c9c9", linewidths=0, label="feasible")
+    shade = study.objectives[2] if len(study.objectives) > 2 else None
+    colours = _columns(front, shade)[0] if shade else ACCENT
+    x, y = _columns(front, across, up)
+    drawn = axes.scatter(
+        x,
+        y,
+        s=26,
+        c=colours,
+        cmap="viridis_r",
+        linewidths=0.4,
+        edgecolors="white",
+        label="front",
+    )
+    if shade:
+        bar = figure.colorbar(drawn, ax=axes, pad=0.02)
+        bar.set_label(QUANTITIES[shade].axis)
+    chosen = front[knee(study, front)]
+    x, y = _columns([chosen], across, up)
+    axes.scatter(
+        x, y, s=170, marker="*", color=ACCENT, edgecolors="white", linewidths=0.8,
+        label="nearest to the best of every objective", zorder=4,
+    )  # fmt: skip
+    for axis, name in ((axes.xaxis, across), (axes.yaxis, up)):
+        axis.set_label_text(QUANTITIES[name].axis)
+        if QUANTITIES[name].log:
+            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+            _plain_numbers(axis)
+    axes.legend(loc="upper right", fontsize=8)
+    limits = ", ".join(_limit_text(study, place) for place in range(len(study.constraints)))
+    axes.set_title("front" + (f" ({limits})" if limits else ""), fontsize=9, loc="left")
+
+
+def _plain_numbers(axis: mpl.axis.Axis) -> None:
+    """Label a logarithmic axis with plain numbers, also between the decades."""
+    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(mpl.ticker.LogLocator(subs=(2.0, 5.0)))
+    axis.set_minor_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _limit_text(study: Study, place: int) -> str:
+    limit = study.constraints[place]
+    quantity = QUANTITIES[limit.quantity]
+    bounds = [("≥", limit.at_least), ("≤", limit.at_most)]
+    said = [f"{sign} {bound * quantity.scale:g}" for sign, bound in bounds if bound is not None]
+    return f"{quantity.label} {' and '.join(said)} {quantity.unit}"
+
+
+def _columns(points: Sequence[Point], *names: str) -> Any:
+    return [[point.outcome.quantities[name] * QUANTITIES[name].scale for point in points] for name in names]
+
+
+def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
+    counts, volumes = hypervolume_history(study, points)
+    axes.plot(counts, volumes, color=CAUSE_COLOURS["compute"], marker="o", markersize=2.5)
+    axes.set(xlabel="evaluations", ylabel="hypervolume [share of the box]", xlim=(0, None))
+    axes.set_title("hypervolume, box from best to worst feasible point", fontsize=9, loc="left")
+
+
+def draw_report(config: bitfusion.Config, report: Report, folder: Path) -> list[Path]:
+    """Draw one design's roofline, a point per layer, and its cycle stack per layer."""
+    with plt.rc_context(STYLE):
+        return [_draw_roofline(config, report, folder), _draw_cycle_stack(report, folder)]
+
+
+def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Path:
+    figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+    layers = [layer for layer in report.layers if layer.total_dram_bytes]
+    intensity = np.array([layer.intensity for layer in layers])
+    achieved = np.array([layer.gops for layer in layers])
+    share = np.array([layer.cycles / report.cycles for layer in layers])
+    span = np.geomspace(intensity.min() / 2, intensity.max() * 2, 200)
+    bytes_per_second = config.dram_bits_per_cycle / 8 * config.clock_hz
+    for bits in ROOF_BITS:
+        peak = bitfusion.peak_gops(config, bits, bits)
+        axes.plot(span, np.minimum(peak, span * bytes_per_second / 1e9), color="#555555", linewidth=1.0)
+        axes.annotate(
+            f"{bits} × {bits} bit, {peak:.0f} GOPS", (span[-1], min(peak, span[-1] * bytes_per_second / 1e9)),
+            ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
+        )  # fmt: skip
+    axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)
+    for place in np.argsort(-share)[:5]:
+        axes.annotate(
+            layers[place].name,
+            (intensity[place], achieved[place]),
+            fontsize=7,
+            textcoords="offset points",
+            xytext=(5, -9),
+        )
+    axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="whole network")
+    axes.set(xscale="log", yscale="log", xlabel="operations per DRAM byte", ylabel="achieved [GOPS]")
+    axes.set_title(
+        f"{report.name}: roofline at {bytes_per_second / 1e9:.3g} GB/s; a point is a layer, its area its share of cycles",
+        fontsize=9, loc="left",
+    )  # fmt: skip
+    axes.legend(loc="lower right", fontsize=8)
+    return _save(figure, folder, "roofline.png")
+
+
+def _draw_cycle_stack(report: Report, folder: Path) -> Path:
+    layers = report.layers[::-1]
+    figure, axes = plt.subplots(figsize=(7.6, 1.1 + LAYER_INCHES * len(layers)), layout="constrained")
+    left = np.zeros(len(layers))
+    to_ms = 1e3 / report.clock_hz
+    for cause in report.cycle_stack:
+        width = np.array([layer.cycle_stack[cause] for layer in layers]) * to_ms
+        label = f"{CAUSE_NAMES.get(cause, cause)}, {report.cycle_stack[cause] / report.cycles:.0%}"
+        axes.barh(np.arange(len(layers)), width, left=left, height=0.78, color=CAUSE_COLOURS.get(cause), label=label)
+        left += width
+    axes.set_yticks(np.arange(len(layers)), [layer.name for layer in layers], fontsize=7)
+    axes.set(xlabel="time [ms]", ylim=(-0.7, len(layers) - 0.3))
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="best", fontsize=8)
+    total = f"{report.cycles:,} cycles = {report.seconds * 1e3:.3g} ms"
+    axes.set_title(f"{report.name}: where the time goes, {total}", fontsize=9, loc="left")
+    return _save(figure, folder, "cycle_stack.png")
+
+
+def _save(figure: Figure, folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / name)
+    plt.close(figure)
+    return folder / name

@@ -1,0 +1,93 @@
+"""NSGA-II: non-dominated sorting with crowding, constraints before objectives.
+
+Source: Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE TEC 2002; pymoo's
+implementation with operators for genomes of choices, as the evolutions of Once-for-All and APQ use them: every
+gene is taken from one parent or the other, and a few are drawn anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pymoo.algorithms.moo import nsga2 as pymoo_nsga2
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem
+from pymoo.core.sampling import Sampling
+from pymoo.core.termination import NoTermination
+from pymoo.operators.crossover.ux import UniformCrossover
+
+from searchers.random_search import random_shares
+from searchers.space import Genomes, Space
+
+CROSSOVER_PROBABILITY = 0.9
+MUTATED_GENES = 4.0  # expected number of genes drawn anew in a child
+NEIGHBOUR_SHARE = 0.5  # of the mutations of a discrete gene that move to a neighbouring value
+
+
+class NSGA2:
+    """pymoo's NSGA-II behind the ask/tell contract."""
+
+    def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
+        self._space = space
+        problem = Problem(
+            n_var=len(space),
+            n_obj=objectives,
+            n_ieq_constr=1,
+            xl=np.zeros(len(space)),
+            xu=np.where(space.places > 0, space.places - 1, 1).astype(float),
+        )
+        self._algorithm = pymoo_nsga2.NSGA2(
+            pop_size=population,
+            sampling=_FirstGeneration(space, seed),
+            crossover=UniformCrossover(prob=CROSSOVER_PROBABILITY),
+            mutation=_Redraw(space),
+            eliminate_duplicates=True,
+        )
+        self._algorithm.setup(problem, termination=NoTermination(), seed=seed, verbose=False)
+        self._asked: Population = Population()
+
+    def ask(self) -> Genomes:
+        """Return the next generation: random at first, then children of the best."""
+        self._asked = self._algorithm.ask()
+        genomes: Genomes = self._space.canonical(self._asked.get("X").astype(float))
+        return genomes
+
+    def tell(self, genomes: Genomes, objectives: npt.NDArray[np.float64], violations: npt.NDArray[np.float64]) -> None:
+        """Let the fittest of parents and children survive."""
+        self._asked.set("X", genomes, "F", objectives, "G", violations[:, None])
+        for individual in self._asked:
+            individual.evaluated.update(("F", "G"))
+        self._algorithm.tell(infills=self._asked)
+
+
+class _FirstGeneration(Sampling):  # type: ignore[misc]
+    """The same first generation as random search with the same seed."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        super().__init__()
+        self._space, self._seed = space, seed
+
+    def _do(self, problem: Any, n_samples: int, **_: Any) -> Genomes:
+        return self._space.random(random_shares(self._seed, 0, n_samples, len(self._space)))
+
+
+class _Redraw(Mutation):  # type: ignore[misc]
+    """Draws a few genes of each child anew, or moves them to a neighbouring value."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(prob=1.0)
+        self._space = space
+
+    def _do(self, problem: Any, X: Genomes, *, random_state: Any, **_: Any) -> Genomes:  # noqa: N803 - pymoo's name
+        chosen = random_state.random(X.shape) < min(1.0, MUTATED_GENES / X.shape[1])
+        anew = np.where(
+            self._space.places > 0,
+            np.floor(random_state.random(X.shape) * self._space.places),
+            random_state.random(X.shape),
+        )
+        step = np.where(random_state.random(X.shape) < 0.5, -1.0, 1.0)
+        neighbour = (random_state.random(X.shape) < NEIGHBOUR_SHARE) & (self._space.places > 0)
+        return self._space.canonical(np.where(chosen, np.where(neighbour, X + step, anew), X))

@@ -1,0 +1,1 @@
+"""What a search believes about accuracy, and how far to believe it."""

@@ -1,0 +1,64 @@
+"""A finished study as tables: every point, the front, and the chosen design."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from searchers.front import front_of, knee
+from searchers.quantities import QUANTITIES
+from searchers.store import DONE, FAILED, Point
+from searchers.study import Study
+from workloads.layer_csv import write_layers
+
+RESULTS, FRONT, CHOSEN_LAYERS = "results.csv", "front.csv", "chosen_layers.csv"
+
+
+def write_points(study: Study, points: Sequence[Point], path: Path) -> None:
+    """Write points as CSV: where each came from, its quantities, and its values by knob."""
+    names = list(QUANTITIES)
+    knobs = list(study.problem.space.knobs)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["generation", "place", "state", "reason", "violation", *names, *knobs])
+        for point in points:
+            done = bool(point.outcome.quantities)
+            violation = study.violation(point.outcome) if done else ""
+            values = [point.outcome.quantities[name] if done else "" for name in names]
+            chosen = study.problem.describe(point.genome)
+            texts = [_text(chosen[knob]) for knob in knobs]
+            state = DONE if done else FAILED
+            writer.writerow([point.generation, point.place, state, point.outcome.reason, violation, *values, *texts])
+
+
+def _text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def write_results(study: Study, points: Sequence[Point], folder: Path) -> tuple[list[Point], int]:
+    """Write all tables of a study; return its front and the place of the chosen design in it."""
+    front = front_of(study, points)
+    chosen = knee(study, front)
+    write_points(study, points, folder / RESULTS)
+    write_points(study, front, folder / FRONT)
+    _, table = study.problem.build(front[chosen].genome)
+    write_layers(table, folder / CHOSEN_LAYERS)
+    return front, chosen
+
+
+def reproduce(study: Study, point: Point, layers: Path) -> str:
+    """Return the command that computes one design again."""
+    chosen = study.problem.describe(point.genome)
+    fields = [
+        f"--set {name.removeprefix('machine.')}={value}"
+        for name, value in chosen.items()
+        if name.startswith("machine.")
+    ]
+    return " ".join(["sextant simulate bitfusion", str(layers), *fields])
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of a file: equal for equal results."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,121 @@
+"""``sextant simulate``: one workload on one machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from accel import bitfusion
+from accel.config import configure, read_toml
+from accel.report import Report
+from mappers.bitfusion import best_plan
+from workloads.errors import ConfigError
+from workloads.source import open_layers
+
+MACHINES = ("bitfusion",)
+FIDELITIES = ("estimate",)
+SHOWN_LAYERS = 120
+
+
+@click.command("simulate")
+@click.argument("machine")
+@click.argument("workload")
+@click.option("--preset", default="paper", show_default=True, help="Configuration to start from.")
+@click.option("--config", "config_file", type=click.Path(), help="TOML file of fields to change.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Field to change; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--plot", "folder", type=click.Path(), help="Folder for the roofline and the cycle stack.")
+def simulate_command(
+    machine: str,
+    workload: str,
+    preset: str,
+    config_file: str | None,
+    changes: tuple[str, ...],
+    as_json: bool,
+    folder: str | None,
+) -> None:
+    """Run WORKLOAD on MACHINE and report cycles, traffic, energy and area.
+
+    MACHINE is bitfusion. WORKLOAD is a layer table (.csv) or a network by name, e.g. resnet18 or
+    mobilenet_v2:batch=4,act_bits=4 (see: sextant list networks).
+    """
+    config = _configuration(machine, preset, config_file, changes)
+    table = open_layers(workload)
+    plan = best_plan(config, table)
+    report = bitfusion.estimate(config, plan)
+    if as_json:
+        click.echo(json.dumps({"preset": preset, "workload": workload, **report.as_dict()}))
+    else:
+        _show(report, plan)
+    if folder is not None:
+        from searchers.figures import draw_report  # matplotlib is slow to import
+
+        for path in draw_report(config, report, Path(folder)):
+            click.echo(f"wrote {path}", err=as_json)
+
+
+def _configuration(machine: str, preset: str, config_file: str | None, changes: tuple[str, ...]) -> bitfusion.Config:
+    """Return the preset with the file's fields, then the options', changed."""
+    if machine not in MACHINES:
+        raise ConfigError("command line", "machine", machine, "one of " + ", ".join(MACHINES))
+    if preset not in bitfusion.PRESETS:
+        raise ConfigError("command line", "--preset", preset, "one of " + ", ".join(bitfusion.PRESETS))
+    config = bitfusion.PRESETS[preset]
+    if config_file is not None:
+        config = configure(config, read_toml(config_file), config_file)
+    fields: dict[str, object] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError("--set", "", change, "KEY=VALUE")
+        fields[key.strip()] = value.strip()
+    fidelity = fields.pop("fidelity", "estimate")
+    if fidelity not in FIDELITIES:
+        raise ConfigError("--set", "fidelity", fidelity, "one of " + ", ".join(FIDELITIES))
+    return configure(config, fields, "--set")
+
+
+def _show(report: Report, plan: bitfusion.Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    total = Table(
+        title=f"{report.name} on {report.machine} ({report.fidelity})", title_justify="left", show_header=False
+    )
+    stack = ", ".join(f"{cause} {count / report.cycles:.0%}" for cause, count in report.cycle_stack.items())
+    traffic = ", ".join(f"{stream} {count / 1e6:.2f}" for stream, count in report.dram_bytes.items())
+    energy = ", ".join(f"{part} {value * 1e-9:.3f}" for part, value in report.energy_pj.items())
+    area = ", ".join(f"{part} {value:.3f}" for part, value in report.area_mm2.items())
+    for name, value in (
+        ("cycles", f"{report.cycles:,} = {report.seconds * 1e3:.4g} ms at {report.clock_hz / 1e6:g} MHz"),
+        ("cycle stack", stack),
+        ("operations", f"{report.operations:,} = {report.gops:.4g} GOPS"),
+        (
+            "DRAM [MB]",
+            f"{report.total_dram_bytes / 1e6:.2f} ({traffic}), interface busy {report.bandwidth_utilisation:.0%}",
+        ),
+        ("energy [mJ]", f"{report.total_energy_pj * 1e-9:.4g} ({energy})"),
+        ("area [mm²]", f"{report.total_area_mm2:.3f} ({area})"),
+    ):
+        total.add_row(name, value)
+    console.print(total)
+    layers = Table(title="layers", title_justify="left")
+    for heading in ("layer", "cycles", "stalled", "GOPS", "DRAM [MB]", "energy [mJ]", "tiles, outermost loop first"):
+        layers.add_column(heading, justify="left" if heading.startswith(("layer", "tiles")) else "right")
+    for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
+        layers.add_row(
+            layer.name,
+            f"{layer.cycles:,}",
+            f"{layer.cycle_stack['dram_stall'] / layer.cycles:.0%}",
+            f"{layer.gops:.1f}",
+            f"{layer.total_dram_bytes / 1e6:.2f}",
+            f"{layer.total_energy_pj * 1e-9:.4f}",
+            plan.describe(index),
+        )
+    console.print(layers)
+    if len(report.layers) > SHOWN_LAYERS:
+        console.print(f"{len(report.layers) - SHOWN_LAYERS} more layers: --json has them all")
