@@ -31,6 +31,7 @@ from mappers.bitfusion.table_kernels import (
     FOUND_ENERGY,
     FOUND_ORDER,
     FOUND_ROWS,
+    ONE,
     OUT,
     OUT_LAST,
     OUT_TRAFFIC,
@@ -147,22 +148,24 @@ def try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, 
     count = last - first
     for t in range(count):
         load_tiling(problem, machine, unit_pj, axes, tilings, first + t, block, t)
+        block[ONE, t] = 1.0
         found[FOUND_CYCLES, t] = np.inf
         found[FOUND_ENERGY, t] = np.inf
     groups, width = float(problem[bf.P_GROUPS]), float(machine[bf.DRAM_BITS])
     wbuf, ibuf = float(machine[bf.WBUF_HALF_BITS]), float(machine[bf.IBUF_HALF_BITS])
     obuf = float(machine[bf.OBUF_HALF_BITS])
     depthwise = problem[bf.P_DEPTHWISE]
-    act_rounds, act_again = (ROUNDS_OC, -1) if depthwise else (ROUNDS_IC, ROUNDS_OC)
+    act_rounds, act_again = (ROUNDS_OC, ONE) if depthwise else (ROUNDS_IC, ROUNDS_OC)
     tabulate_repeats(count, block, repeats)
     tabulate_weights(count, situation, wbuf, groups, block, repeats, tables)
+    # np.int64 keeps the compiler from making one copy of a kernel for every constant it is called with.
     tabulate_map(
-        count, situation, ibuf, groups, ACT, act_rounds, act_again, block, repeats, resident, tables,
-        ACT_TRAFFIC, ACT_FIRST,
+        count, situation, ibuf, groups, np.int64(ACT), act_rounds, act_again, block, repeats, resident, tables,
+        np.int64(ACT_TRAFFIC), np.int64(ACT_FIRST),
     )  # fmt: skip
     tabulate_map(
-        count, situation, obuf, groups, OUT, ROUNDS_OC, ROUNDS_IC, block, repeats, resident, tables,
-        OUT_TRAFFIC, OUT_LAST,
+        count, situation, obuf, groups, np.int64(OUT), np.int64(ROUNDS_OC), np.int64(ROUNDS_IC), block, repeats,
+        resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_LAST),
     )  # fmt: skip
     preload = 1.0 if machine[bf.OUTPUT_PRELOAD] else 0.0
     stored = 1.0 if machine[bf.WIDE_OUTPUTS] else float(problem[bf.P_ACT_BITS]) / bf.ACCUMULATOR_BITS
@@ -196,11 +199,11 @@ def exchange(tilings, one, other):
 @kernel
 def most_promising_first(tilings, count):
     """Move the tiling with the lowest bound to the front."""
-    promising = 0
+    promising = np.int64(0)
     for index in range(count):
         if tilings[T_BOUND, index] < tilings[T_BOUND, promising]:
             promising = index
-    exchange(tilings, 0, promising)
+    exchange(tilings, np.int64(0), promising)
 
 
 @kernel
@@ -240,11 +243,11 @@ def best_mapping(layer, machine, unit_pj, bounded, scratch, tilings, axes, lengt
     tally[0] += len(bf.ORDERS) * count
     if bounded:
         most_promising_first(tilings, count)
-    first, last = 0, 1
+    first, last = np.int64(0), np.int64(1)
     while first < count:
         tally[1] += try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, scratch, best)
         if bounded and first == 0:
-            count = drop_hopeless(tilings, 1, count, best[0])
+            count = drop_hopeless(tilings, last, count, best[0])
         first, last = last, min(last + BLOCK, count)
     write_mapping(problem, axes, tilings, best, mapping)
     return FOUND

@@ -31,7 +31,8 @@ from mappers.bitfusion.loop_orders import (
 # Rows of a block: what the orders and the tables need of each tiling in it.
 COMPUTE, SAVED, ENERGY, WGT, ACT, OUT = range(6)
 ROUNDS_B, ROUNDS_W, ROUNDS_H, ROUNDS_IC, ROUNDS_OC = range(6, 11)  # tiles of each loop
-BLOCK_ROWS = 11
+ONE = 11  # what a loop that is not there repeats
+BLOCK_ROWS = 12
 FOUND_CYCLES, FOUND_ENERGY, FOUND_ORDER = range(3)
 FOUND_ROWS = 3
 # Rows of the tables, by mask or sequence.
@@ -51,11 +52,11 @@ TABLE_ROWS = 154
 def tabulate_repeats(count, block, repeats):
     """Write how often each set of batch and map loops runs its inside (float64[8, BLOCK])."""
     for mask in range(8):
+        b = ROUNDS_B if mask & 1 else ONE
+        w = ROUNDS_W if mask & 2 else ONE
+        h = ROUNDS_H if mask & 4 else ONE
         for t in range(count):
-            rounds_b = block[ROUNDS_B, t] if mask & 1 else 1.0
-            rounds_w = block[ROUNDS_W, t] if mask & 2 else 1.0
-            rounds_h = block[ROUNDS_H, t] if mask & 4 else 1.0
-            repeats[mask, t] = rounds_b * rounds_w * rounds_h
+            repeats[mask, t] = block[b, t] * block[w, t] * block[h, t]
 
 
 @kernel_on_distinct_arrays
@@ -66,26 +67,27 @@ def tabulate_weights(count, situation, half_bits, groups, block, repeats, tables
     outside it repeat the traffic; once those up to the outer one do, all outside that.
     """
     for inner in range(2):
+        rounds = ROUNDS_OC if inner else ROUNDS_IC
+        other = ROUNDS_IC if inner else ROUNDS_OC
         for t in range(count):
-            wgt = block[WGT, t]
-            part = wgt * (block[ROUNDS_OC, t] if inner else block[ROUNDS_IC, t])
-            whole = wgt * block[ROUNDS_IC, t] * block[ROUNDS_OC, t]
-            resident = part if part <= half_bits else wgt
+            part = block[WGT, t] * block[rounds, t]
+            whole = part * block[other, t]
+            resident = part if part <= half_bits else block[WGT, t]
             tables[WGT_FIRST + inner, t] = whole if whole <= half_bits else resident
         for place in range(OUTSIDE_COUNT[situation]):
             mask = OUTSIDE[situation, place]
             for t in range(count):
-                part = block[WGT, t] * (block[ROUNDS_OC, t] if inner else block[ROUNDS_IC, t])
-                again = 1.0 if part <= half_bits else repeats[mask, t]
+                part = block[WGT, t] * block[rounds, t]
+                again = repeats[mask, t]
                 tables[WGT_INNER + 8 * inner + mask, t] = (
-                    groups * block[WGT, t] * block[ROUNDS_IC, t] * block[ROUNDS_OC, t] * again
+                    groups * part * block[other, t] * (1.0 if part <= half_bits else again)
                 )
     for place in range(OUTSIDE_COUNT[situation]):
         mask = OUTSIDE[situation, place]
         for t in range(count):
             whole = block[WGT, t] * block[ROUNDS_IC, t] * block[ROUNDS_OC, t]
-            again = 1.0 if whole <= half_bits else repeats[mask, t]
-            tables[WGT_OUTER + mask, t] = groups * whole * again
+            again = repeats[mask, t]
+            tables[WGT_OUTER + mask, t] = groups * whole * (1.0 if whole <= half_bits else again)
 
 
 @kernel_on_distinct_arrays
@@ -96,21 +98,24 @@ def tabulate_map(
     """Write the traffic and resident parts of activations or outputs.
 
     ``tile`` and ``channel_rounds`` are the block's rows of the operand and of the channel loop that indexes it;
-    ``other_rounds`` is that of the channel loop that does not, or -1 when both are one. Products only grow along
-    a sequence of loops, so the largest part that fits is the maximum over the prefixes that fit.
+    ``other_rounds`` is that of the channel loop that does not (ONE when both are one loop). Products only grow
+    along a sequence of loops, so the largest part that fits is the maximum over the prefixes that fit.
     """
     for place in range(INSIDE_COUNT[situation]):
         mask = INSIDE[situation, place]
+        rounds = channel_rounds if mask & 8 else ONE
         for t in range(count):
-            part = block[tile, t] * repeats[mask & 7, t] * (block[channel_rounds, t] if mask & 8 else 1.0)
+            part = block[tile, t] * repeats[mask & 7, t] * block[rounds, t]
             everything = groups * block[tile, t] * repeats[7, t] * block[channel_rounds, t]
-            again = block[other_rounds, t] if other_rounds >= 0 else 1.0
+            again = block[other_rounds, t]
             tables[traffic_row + mask, t] = everything * (1.0 if part <= half_bits else again)
     for place in range(PREFIXES_COUNT[situation]):
         mask = PREFIXES[situation, place]
+        rounds = channel_rounds if mask & 8 else ONE
         for t in range(count):
-            part = block[tile, t] * repeats[mask & 7, t] * (block[channel_rounds, t] if mask & 8 else 1.0)
-            resident[mask, t] = part if part <= half_bits else block[tile, t]
+            alone = block[tile, t]
+            part = alone * repeats[mask & 7, t] * block[rounds, t]
+            resident[mask, t] = part if part <= half_bits else alone
     for place in range(SEQUENCES_COUNT[situation]):
         sequence = SEQUENCES[situation, place]
         one, two = SEQUENCE_PREFIXES[sequence, 0], SEQUENCE_PREFIXES[sequence, 1]

@@ -153,7 +153,7 @@ def test_twice_the_batch_is_twice_the_arithmetic_under_the_same_mapping(mapped) 
 
 @pytest.mark.parametrize("field", ["act_bits", "wgt_bits"])
 def test_wider_operands_never_compute_faster_under_the_same_mapping(mapped, field: str) -> None:
-    roomy = [(mapping, layer, replace(config, **most_bytes(config))) for mapping, layer, config in mapped]
+    roomy = [(mapping, layer, replace(config, **most_bytes(config))) for mapping, layer, config in mapped[:250]]
     for mapping, layer, config in roomy:
         reports = [under(mapping, replace(layer, **{field: bits}), config) for bits in range(1, 17)]
         cycles = [report.counters["compute_cycles"] for report in reports]
@@ -208,7 +208,7 @@ def test_a_batch_of_networks_is_planned_and_counted_as_each_alone() -> None:
     for table, config, plan, total in zip(tables, configs, plans, together, strict=True):
         alone = best_plan(config, table)
         np.testing.assert_array_equal(plan.mappings, alone.mappings)
-        assert plan.table == table or plan.table is table
+        assert plan.table is table
         report = estimate(config, alone)
         for field in ("cycles", "operations", "counters", "dram_bytes", "cycle_stack", "area_mm2"):
             assert getattr(total, field) == getattr(report, field), field

@@ -104,23 +104,38 @@ def test_second_process_loads_what_the_first_compiled(tmp_path: Path) -> None:
     assert Path(second["folder"]).parent == tmp_path
 
 
-def test_edit_in_another_file_gives_a_new_folder_and_the_new_answer(tmp_path: Path) -> None:
-    house, cache = tmp_path / "house", str(tmp_path / "cache")
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """Copy of the library with a kernel of our own, which takes a constant from another file."""
+    house = tmp_path / "house"
     for room in ("accel", "mappers", "workloads"):
         shutil.copytree(HOUSE / room, house / room, ignore=shutil.ignore_patterns("__pycache__"))
+    (house / "accel" / "user.py").write_text(USER)
     (house / "accel" / "constant.py").write_text("SIZE = 1\n")
-    code = """
+    return house
+
+
+USER = """
+from accel.constant import SIZE
+from accel.jit import kernel
+
+@kernel
+def size_of(x):
+    return x * SIZE
+"""
+SIZE_OF_TWO = """
 import json
 from accel import user
 from accel.jit import cache_folder
 print(json.dumps({"folder": cache_folder().name, "answer": int(user.size_of(2))}))
 """
-    user = "from accel.constant import SIZE\nfrom accel.jit import kernel\n\n"
-    user += "@kernel\ndef size_of(x):\n    return x * SIZE\n"
-    (house / "accel" / "user.py").write_text(user)
-    before = answer(code, house, SEXTANT_CACHE_DIR=cache)
+
+
+def test_edit_in_another_file_gives_a_new_folder_and_the_new_answer(house: Path, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    before = answer(SIZE_OF_TWO, house, SEXTANT_CACHE_DIR=cache)
     (house / "accel" / "constant.py").write_text("SIZE = 7\n")
-    after = answer(code, house, SEXTANT_CACHE_DIR=cache)
+    after = answer(SIZE_OF_TWO, house, SEXTANT_CACHE_DIR=cache)
     assert (before["answer"], after["answer"]) == (2, 14)
     assert before["folder"] != after["folder"]
     assert not list(house.rglob("*.nb[ci]")), "machine code lies among the sources"
@@ -147,16 +162,22 @@ def test_wrong_switch_stops_a_program_with_the_error(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == ("workloads.errors.ConfigError: environment: SEXTANT_JIT = 2, need 0 or 1")
 
 
-def unusable_folders(tmp_path: Path) -> dict[str, Path]:
+def test_edit_in_another_file_is_noticed_when_the_cache_folder_is_unusable(house: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    return {"below a file": tmp_path / "file" / "cache", "a file": tmp_path / "file"}
-
-
-@pytest.mark.parametrize("kind", ["below a file", "a file"])
-def test_unusable_cache_folder_costs_a_compilation_not_a_traceback(tmp_path: Path, kind: str) -> None:
-    told = answer(ONE_CALL, SEXTANT_CACHE_DIR=str(unusable_folders(tmp_path)[kind]))
-    assert told["answers"] == ANSWERS
+    cache = str(tmp_path / "file" / "cache")
+    before = answer(SIZE_OF_TWO, house, SEXTANT_CACHE_DIR=cache)
+    (house / "accel" / "constant.py").write_text("SIZE = 7\n")
+    after = answer(SIZE_OF_TWO, house, SEXTANT_CACHE_DIR=cache)
+    assert (before["answer"], after["answer"]) == (2, 14)
     assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_nowhere_to_keep_machine_code_costs_a_compilation_not_a_traceback(house: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    (house / "accel" / "__pycache__").write_text("not a folder")
+    nowhere = str(tmp_path / "file" / "below")
+    told = answer(SIZE_OF_TWO, house, SEXTANT_CACHE_DIR=nowhere, HOME=nowhere, XDG_CACHE_HOME=nowhere)
+    assert told["answer"] == 2
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="everything is writable for the superuser")
