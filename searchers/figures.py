@@ -38,6 +38,7 @@ CAUSE_NAMES = {"compute": "computing", "dram_stall": "waiting for DRAM"}
 ACCENT = "#b3202a"
 ROOF_BITS = (2, 4, 8)
 LAYER_INCHES = 0.17
+NAMED_LAYERS = 6
 
 
 def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path]:
@@ -84,7 +85,7 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
         if QUANTITIES[name].log:
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
             _plain_numbers(axis)
-    axes.legend(loc="upper right", fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=8, columnspacing=1.2)
     limits = ", ".join(_limit_text(study, place) for place in range(len(study.constraints)))
     axes.set_title("front" + (f" ({limits})" if limits else ""), fontsize=9, loc="left")
 
@@ -111,8 +112,8 @@ def _columns(points: Sequence[Point], *names: str) -> Any:
 def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
     counts, volumes = hypervolume_history(study, points)
     axes.plot(counts, volumes, color=CAUSE_COLOURS["compute"], marker="o", markersize=2.5)
-    axes.set(xlabel="evaluations", ylabel="hypervolume [share of the box]", xlim=(0, None))
-    axes.set_title("hypervolume, box from best to worst feasible point", fontsize=9, loc="left")
+    axes.set(xlabel="evaluations", ylabel="share of the box, best to worst feasible", xlim=(0, None))
+    axes.set_title("hypervolume", fontsize=9, loc="left")
 
 
 def draw_report(config: bitfusion.Config, report: Report, folder: Path) -> list[Path]:
@@ -122,7 +123,7 @@ def draw_report(config: bitfusion.Config, report: Report, folder: Path) -> list[
 
 
 def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Path:
-    figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
     layers = [layer for layer in report.layers if layer.total_dram_bytes]
     intensity = np.array([layer.intensity for layer in layers])
     achieved = np.array([layer.gops for layer in layers])
@@ -137,21 +138,20 @@ def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Pa
             ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
         )  # fmt: skip
     axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)
-    for place in np.argsort(-share)[:5]:
-        axes.annotate(
-            layers[place].name,
-            (intensity[place], achieved[place]),
-            fontsize=7,
-            textcoords="offset points",
-            xytext=(5, -9),
-        )
+    for rank, place in enumerate(np.argsort(-share)[:NAMED_LAYERS], 1):
+        spot = (intensity[place], achieved[place])
+        axes.annotate(str(rank), spot, fontsize=8, ha="center", va="center", weight="bold")
+        # An empty mark carries the layer's name into the legend.
+        axes.plot([], [], " ", label=f"{rank}  {layers[place].name}, {share[place]:.0%}")
     axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="whole network")
     axes.set(xscale="log", yscale="log", xlabel="operations per DRAM byte", ylabel="achieved [GOPS]")
     axes.set_title(
-        f"{report.name}: roofline at {bytes_per_second / 1e9:.3g} GB/s; a point is a layer, its area its share of cycles",
+        f"{report.name}: roofline at {bytes_per_second / 1e9:.3g} GB/s; a point is a layer, its area its cycles",
         fontsize=9, loc="left",
     )  # fmt: skip
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.0, title="largest shares of cycles"
+    )
     return _save(figure, folder, "roofline.png")
 
 

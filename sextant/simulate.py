@@ -80,6 +80,7 @@ def _configuration(machine: str, preset: str, config_file: str | None, changes: 
 
 def _show(report: Report, plan: bitfusion.Plan) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -101,14 +102,14 @@ def _show(report: Report, plan: bitfusion.Plan) -> None:
         ("energy [mJ]", f"{report.total_energy_pj * 1e-9:.4g} ({energy})"),
         ("area [mm²]", f"{report.total_area_mm2:.3f} ({area})"),
     ):
-        total.add_row(name, value)
+        total.add_row(escape(name), escape(value))
     console.print(total)
     layers = Table(title="layers", title_justify="left")
     for heading in ("layer", "cycles", "stalled", "GOPS", "DRAM [MB]", "energy [mJ]", "tiles, outermost loop first"):
-        layers.add_column(heading, justify="left" if heading.startswith(("layer", "tiles")) else "right")
+        layers.add_column(escape(heading), justify="left" if heading.startswith(("layer", "tiles")) else "right")
     for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
         layers.add_row(
-            layer.name,
+            escape(layer.name),
             f"{layer.cycles:,}",
             f"{layer.cycle_stack['dram_stall'] / layer.cycles:.0%}",
             f"{layer.gops:.1f}",
