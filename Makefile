@@ -21,7 +21,7 @@ $(READY): setup.cfg pyproject.toml
 
 demo: $(READY)
 	rm -rf build/demo
-	$(BIN)/sextant cosearch examples/edge_vision.toml --out build/demo
+	$(BIN)/sextant cosearch examples/edge_vision.toml --out build/demo --workers 2
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from workloads.errors import ConfigError
 
@@ -26,9 +28,9 @@ class Whole:
 
     def accept(self, value: object) -> object:
         """Return the value if it is allowed, raise ValueError otherwise."""
-        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+        if isinstance(value, bool) or not isinstance(value, Integral) or not self.low <= int(value) <= self.high:
             raise ValueError
-        return value
+        return int(value)
 
     def parse(self, text: str) -> object:
         """Read the value from a command line."""
@@ -40,14 +42,14 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Finite numbers ``low <= x <= high``."""
+    """Numbers ``low <= x <= high``."""
 
     low: float
     high: float
 
     def accept(self, value: object) -> object:
         """Return the value as a float if it is allowed, raise ValueError otherwise."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
             raise ValueError
         if not self.low <= value <= self.high:
             raise ValueError
@@ -156,5 +158,5 @@ def read_toml(path: str | Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise ConfigError(str(path), "", error.strerror, "a readable TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not text, a number or a nesting beyond reading
         raise ConfigError(str(path), "", f"not TOML ({error})", "a TOML file") from error

@@ -40,7 +40,7 @@ def kernel(function: Function) -> Function:
     if not _jit_enabled():
         return function
     dispatcher: Any = numba.njit(function, nogil=True, fastmath=False, error_model="numpy")
-    dispatcher._cache = _in_cache_folder(function)
+    dispatcher._cache = _HealingCache(function)
     compiled: Function = dispatcher
     return compiled
 
@@ -71,16 +71,6 @@ def _jit_enabled() -> bool:
     if switch not in ("0", "1"):
         raise ConfigError("environment", "SEXTANT_JIT", switch, "0 or 1")
     return switch == "1"
-
-
-def _in_cache_folder(function: Callable[..., Any]) -> _HealingCache:
-    """Build the function's cache in our folder without moving the one of the user's own numba code."""
-    users_folder = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
-    try:
-        return _HealingCache(function)
-    finally:
-        numba.config.CACHE_DIR = users_folder
 
 
 @cache
@@ -116,6 +106,31 @@ def _build_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+class _BuildFolder(caching._CacheLocator):  # type: ignore[misc]
+    """Where a function's machine code lies: in this build's folder, never anywhere else."""
+
+    def __init__(self, function: Callable[..., Any], source: str) -> None:
+        self._line = function.__code__.co_firstlineno
+        self._folder = cache_folder() / self.get_suitable_cache_subpath(source)
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _BuildFolder:
+        return cls(py_func, py_file)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return "named by the folder"
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _BuildFiles(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_BuildFolder,)
+
+
 class _ChecksummedFile(caching.IndexDataCacheFile):  # type: ignore[misc]
     """numba's cache file with a checksum in front of the machine code: a flipped bit must not run."""
 
@@ -134,6 +149,8 @@ class _ChecksummedFile(caching.IndexDataCacheFile):  # type: ignore[misc]
 
 class _HealingCache(caching.FunctionCache):  # type: ignore[misc]
     """numba's cache, except that damage and full disks cost a compilation instead of a traceback."""
+
+    _impl_class = _BuildFiles
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)

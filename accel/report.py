@@ -69,7 +69,9 @@ class Report:
     def __post_init__(self) -> None:
         for counts in (self.dram_bytes, self.cycle_stack, self.energy_pj, self.area_mm2, self.counters):
             for name, count in counts.items():
-                self._law(count >= 0, f"{name} = {count} is negative")
+                self._law(0 <= count < math.inf, f"{name} = {count} is not a count")
+        for name in ("operations", "compute_bound_cycles", "bandwidth_bound_cycles"):
+            self._law(getattr(self, name) >= 0, f"{name} = {getattr(self, name)} is not a count")
         self._law(self.cycles > 0 and self.clock_hz > 0, f"{self.cycles} cycles at {self.clock_hz} Hz")
         stacked = sum(self.cycle_stack.values())
         self._law(stacked == self.cycles, f"the cycle stack sums to {stacked}, not {self.cycles}")
@@ -85,8 +87,12 @@ class Report:
         for quantity in ("dram_bytes", "cycle_stack", "counters"):
             self._law(added(getattr(layer, quantity) for layer in self.layers) == getattr(self, quantity),
                       f"the layers' {quantity} do not add up")  # fmt: skip
-        energy = math.fsum(layer.total_energy_pj for layer in self.layers)
-        self._law(math.isclose(energy, self.total_energy_pj, rel_tol=1e-9), "the layers' energy does not add up")
+        for layer in self.layers:
+            self._law(layer.clock_hz == self.clock_hz, f"layer {layer.name} has another clock")
+            self._law(layer.energy_pj.keys() == self.energy_pj.keys(), f"layer {layer.name} has other components")
+        for component, energy in self.energy_pj.items():
+            parts = math.fsum(layer.energy_pj[component] for layer in self.layers)
+            self._law(math.isclose(parts, energy, rel_tol=1e-9), f"the layers' {component} energy does not add up")
 
     def _law(self, holds: bool, what: str) -> None:
         if not holds:

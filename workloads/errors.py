@@ -28,17 +28,21 @@ class InputError(SextantError):
 
     def __init__(self, where: str, field: str, got: object, need: str) -> None:
         self.where, self.field, self.got, self.need = where, field, got, need
-        what = str(got) if not field else f"{field} is missing" if got is None else f"{field} = {got}"
-        super().__init__(" ".join(f"{where}: {_shortened(what)}, need {need}".split()))
+        what = _said(got) if not field else f"{field} is missing" if got is None else f"{field} = {_said(got)}"
+        super().__init__(" ".join(f"{where}: {what}, need {need}".split()))
 
     def at(self, where: str) -> InputError:
         """Return the same error, said of the place the user wrote it in."""
         return type(self)(where, self.field, self.got, self.need)
 
 
-def _shortened(what: str) -> str:
-    """Keep an error on one readable line, whatever a file held."""
-    return what if len(what) <= LONGEST_SHOWN else what[:LONGEST_SHOWN] + "..."
+def _said(value: object) -> str:
+    """Return a value on one readable line, whatever a file held."""
+    try:
+        text = str(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        text = "a number too long to print"
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 
 
 class WorkloadError(InputError):

@@ -78,6 +78,12 @@ def macs_per_unit(act_bits, wgt_bits):
 
 
 @kernel
+def operand_passes(bits):
+    """Return how often the array takes an operand: once for every 8 bits of it."""
+    return ceil_div(bits, FUSION_UNIT_BITS)
+
+
+@kernel
 def pose(layer, machine, problem):
     """Write one group of a layer on a machine into ``problem`` (int64[PROBLEM_COLUMNS])."""
     depthwise = layer[KIND] == DEPTHWISE_KIND
@@ -94,7 +100,7 @@ def pose(layer, machine, problem):
     problem[P_DEPTHWISE] = depthwise
     problem[P_IM2COL] = layer[READS_INPUT]
     problem[P_LANES] = machine[ROWS] * macs_per_unit(layer[ACT_BITS], layer[WGT_BITS])
-    problem[P_PASSES] = ceil_div(layer[ACT_BITS], FUSION_UNIT_BITS) * ceil_div(layer[WGT_BITS], FUSION_UNIT_BITS)
+    problem[P_PASSES] = operand_passes(layer[ACT_BITS]) * operand_passes(layer[WGT_BITS])
 
 
 @kernel

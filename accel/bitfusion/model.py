@@ -140,4 +140,5 @@ def _report(config: Config, cost: Costs, name: str, counters: IntArray, bounds: 
 def peak_gops(config: Config, act_bits: int, wgt_bits: int) -> float:
     """Return the rate of a fully used array at given operand widths [10^9 operations per second]."""
     macs = config.rows * config.columns * kernels.macs_per_unit(act_bits, wgt_bits)
-    return float(OPERATIONS_PER_MAC * macs * config.clock_hz / 1e9)
+    passes = kernels.operand_passes(act_bits) * kernels.operand_passes(wgt_bits)
+    return float(OPERATIONS_PER_MAC * macs / passes * config.clock_hz / 1e9)

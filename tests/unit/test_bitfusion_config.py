@@ -22,7 +22,7 @@ def test_paper_is_the_published_machine() -> None:
         dram_bits_per_cycle=192, clock_hz=500e6, dram_pj_per_bit=15.0,
         wide_outputs=True, output_preload=True, full_edge_tiles=True, unshared_input_reads=True,
     )  # fmt: skip
-    assert PAPER == published
+    assert published == PAPER
 
 
 def test_fields_scripts_rely_on_are_there() -> None:
