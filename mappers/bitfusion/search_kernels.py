@@ -87,52 +87,59 @@ SCRATCH_ROWS = TABLES_FROM + TABLE_ROWS
 
 
 @kernel
-def array_energy(problem, machine, unit_pj, axes, b, side, ic, oc):
-    """Energy of one tiling's buffer accesses by the array [pJ], all tiles of one group."""
-    tiles = axes[0, TILES, b] * axes[1, TILES, side] * axes[2, TILES, ic] * axes[3, TILES, oc]
-    window = problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H]
-    pixels = axes[0, SIZE, b] * axes[1, PIXELS, side]
-    accumulator_pj = unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
-    if problem[bf.P_LANES] > 1:  # with two lanes or more, output stationary is always the cheapest dataflow
+def load_tilings(problem, machine, unit_pj, axes, tilings, first, count, block):
+    """Write what the tables are made from for the tilings ``first..first + count - 1``."""
+    groups = float(problem[bf.P_GROUPS])
+    window = float(problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H])
+    wgt_bits, act_bits = float(problem[bf.P_WGT_BITS]), float(problem[bf.P_ACT_BITS])
+    wgt_pj, act_pj = wgt_bits * unit_pj[bf.WBUF_READ], act_bits * unit_pj[bf.IBUF_READ]
+    sums_pj = bf.ACCUMULATOR_BITS * (unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE])
+    load_pj, store_pj = unit_pj[bf.DRAM_READ] + unit_pj[bf.OBUF_WRITE], unit_pj[bf.DRAM_WRITE]
+    cycle_pj = unit_pj[bf.COMPUTE]
+    # Walked output traffic counts once as loads and once as stores, less these shares of it.
+    not_loaded = 0.0 if machine[bf.OUTPUT_PRELOAD] else 1.0
+    not_stored = 0.0 if machine[bf.WIDE_OUTPUTS] else 1.0 - act_bits / bf.ACCUMULATOR_BITS
+    for t in range(count):
+        index = first + t
+        b, side = int(tilings[T_B, index]), int(tilings[T_SIDE, index])
+        ic, oc = int(tilings[T_IC, index]), int(tilings[T_OC, index])
+        size_oc = axes[3, SIZE, oc]
+        rounds_map = axes[1, TILES, side] * axes[0, TILES, b]
+        rounds_ic, rounds_oc = axes[2, TILES, ic], axes[3, TILES, oc]
+        pixels = axes[0, SIZE, b] * axes[1, PIXELS, side]
+        # With two lanes or more, output stationary is always the cheapest dataflow inside the array.
         volume = window * axes[2, SIZE, ic] * pixels
-        wgt = volume * axes[3, SIZE, oc] * problem[bf.P_WGT_BITS]
-        act = volume * axes[3, CHARGED, oc] * problem[bf.P_ACT_BITS]
-        sums = axes[3, SIZE, oc] * pixels * bf.ACCUMULATOR_BITS
-    else:
-        wgt_bits, act_bits, sum_bits = bf.array_reads(
-            problem, machine, int(axes[0, SIZE, b]), int(axes[1, WIDTH, side]), int(axes[1, HEIGHT, side]),
-            int(axes[2, SIZE, ic]), int(axes[3, SIZE, oc]),
-        )  # fmt: skip
-        wgt, act, sums = float(wgt_bits), float(act_bits), float(sum_bits)
-    return tiles * (wgt * unit_pj[bf.WBUF_READ] + act * unit_pj[bf.IBUF_READ] + sums * accumulator_pj)
+        array_pj = volume * (size_oc * wgt_pj + axes[3, CHARGED, oc] * act_pj) + size_oc * pixels * sums_pj
+        once = groups * tilings[T_OUT, index] * rounds_map * rounds_oc
+        energy = tilings[T_COMPUTE, index] * cycle_pj + groups * rounds_map * rounds_ic * rounds_oc * array_pj
+        block[COMPUTE, t], block[SAVED, t] = tilings[T_COMPUTE, index], once * (not_loaded + not_stored)
+        block[ENERGY, t] = energy - once * (not_loaded * load_pj + not_stored * store_pj)
+        block[WGT, t], block[ACT, t] = tilings[T_WGT, index], tilings[T_ACT, index]
+        block[OUT, t] = tilings[T_OUT, index]
+        block[ROUNDS_B, t], block[ROUNDS_W, t] = axes[0, TILES, b], axes[1, TILES_W, side]
+        block[ROUNDS_H, t], block[ROUNDS_IC, t] = axes[1, TILES_H, side], rounds_ic
+        block[ROUNDS_OC, t], block[ONE, t] = rounds_oc, 1.0
 
 
 @kernel
-def load_tiling(problem, machine, unit_pj, axes, tilings, index, block, t):
-    """Write what the tables are made from into place ``t`` of the block."""
-    b, side = int(tilings[T_B, index]), int(tilings[T_SIDE, index])
-    ic, oc = int(tilings[T_IC, index]), int(tilings[T_OC, index])
-    block[WGT, t], block[ACT, t], block[OUT, t] = (
-        tilings[T_WGT, index],
-        tilings[T_ACT, index],
-        tilings[T_OUT, index],
-    )
-    block[ROUNDS_B, t], block[ROUNDS_W, t] = axes[0, TILES, b], axes[1, TILES_W, side]
-    block[ROUNDS_H, t] = axes[1, TILES_H, side]
-    block[ROUNDS_IC, t], block[ROUNDS_OC, t] = axes[2, TILES, ic], axes[3, TILES, oc]
-
-    # Walked output traffic counts once as loads and once as stores, less what the switches save.
-    once = problem[bf.P_GROUPS] * block[OUT, t] * axes[0, TILES, b] * axes[1, TILES, side] * axes[3, TILES, oc]
-    not_loaded = 0.0 if machine[bf.OUTPUT_PRELOAD] else once
-    not_stored = 0.0
-    if not machine[bf.WIDE_OUTPUTS]:
-        not_stored = once - once * problem[bf.P_ACT_BITS] / bf.ACCUMULATOR_BITS
-    block[COMPUTE, t] = tilings[T_COMPUTE, index]
-    block[SAVED, t] = not_loaded + not_stored
-    energy = block[COMPUTE, t] * unit_pj[bf.COMPUTE]
-    energy += problem[bf.P_GROUPS] * array_energy(problem, machine, unit_pj, axes, b, side, ic, oc)
-    energy -= not_loaded * (unit_pj[bf.DRAM_READ] + unit_pj[bf.OBUF_WRITE])
-    block[ENERGY, t] = energy - not_stored * unit_pj[bf.DRAM_WRITE]
+def correct_one_lane(problem, machine, unit_pj, axes, tilings, first, count, block):
+    """Charge the dataflow that is cheapest with one lane, instead of output stationary."""
+    sums_pj = unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
+    window = problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H]
+    for t in range(count):
+        index = first + t
+        b, side = int(tilings[T_B, index]), int(tilings[T_SIDE, index])
+        ic, oc = int(tilings[T_IC, index]), int(tilings[T_OC, index])
+        size_oc, size_ic = int(axes[3, SIZE, oc]), int(axes[2, SIZE, ic])
+        w, h, images = int(axes[1, WIDTH, side]), int(axes[1, HEIGHT, side]), int(axes[0, SIZE, b])
+        wgt, act, sums = bf.array_reads(problem, machine, images, w, h, size_ic, size_oc)
+        wgt -= window * size_ic * images * w * h * size_oc * problem[bf.P_WGT_BITS]
+        act -= window * size_ic * images * w * h * int(axes[3, CHARGED, oc]) * problem[bf.P_ACT_BITS]
+        sums -= size_oc * images * w * h * bf.ACCUMULATOR_BITS
+        tiles = (
+            problem[bf.P_GROUPS] * axes[0, TILES, b] * axes[1, TILES, side] * axes[2, TILES, ic] * axes[3, TILES, oc]
+        )
+        block[ENERGY, t] += tiles * (wgt * unit_pj[bf.WBUF_READ] + act * unit_pj[bf.IBUF_READ] + sums * sums_pj)
 
 
 @kernel
@@ -146,9 +153,10 @@ def try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, 
     repeats, resident = scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TABLES_FROM]
     tables = scratch[TABLES_FROM:]
     count = last - first
+    load_tilings(problem, machine, unit_pj, axes, tilings, first, count, block)
+    if problem[bf.P_LANES] == 1:
+        correct_one_lane(problem, machine, unit_pj, axes, tilings, first, count, block)
     for t in range(count):
-        load_tiling(problem, machine, unit_pj, axes, tilings, first + t, block, t)
-        block[ONE, t] = 1.0
         found[FOUND_CYCLES, t] = np.inf
         found[FOUND_ENERGY, t] = np.inf
     groups, width = float(problem[bf.P_GROUPS]), float(machine[bf.DRAM_BITS])
