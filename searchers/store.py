@@ -25,6 +25,7 @@ APPLICATION_ID = 0x5E87A17
 SCHEMA_VERSION = 1
 FILE = "study.sqlite"
 DONE, FAILED = "done", "failed"
+GENES = "<f8"
 
 _SCHEMA = """
 CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,7 +34,7 @@ CREATE TABLE points (
     place INTEGER NOT NULL,
     key TEXT NOT NULL,
     state TEXT NOT NULL,
-    genome TEXT NOT NULL,
+    genome BLOB NOT NULL,  -- little-endian float64, a gene each
     quantities TEXT NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (generation, place)
@@ -134,8 +135,8 @@ class Store:
         """
         rows = []
         for point in points:
-            genome = json.dumps(point.genome)
-            key = hashlib.sha256(f"{self._study_key}{genome}".encode()).hexdigest()
+            genome = np.array(point.genome, dtype=GENES).tobytes()
+            key = hashlib.sha256(self._study_key.encode() + genome).hexdigest()
             state = DONE if point.outcome.quantities else FAILED
             quantities = json.dumps(point.outcome.quantities)
             rows.append((point.generation, point.place, key, state, genome, quantities, point.outcome.reason))
@@ -150,8 +151,8 @@ class Store:
         try:
             for generation, place, genome, quantities, reason in self._connection.execute(query, values):
                 outcome = Outcome(json.loads(quantities), reason)
-                yield Point(generation, place, tuple(json.loads(genome)), outcome)
-        except (sqlite3.Error, json.JSONDecodeError) as error:
+                yield Point(generation, place, tuple(np.frombuffer(genome, dtype=GENES).tolist()), outcome)
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise StoreError(f"the study's database cannot be read: {error}") from error
 
 

@@ -76,7 +76,7 @@ from mappers.bitfusion.tiling_kernels import (
 )
 
 FOUND, NO_TILE_FITS = 0, 1
-BLOCK = 64  # tilings tried together: their tables stay in the second-level cache
+BLOCK = 128  # tilings tried together: their tables stay in the second-level cache
 
 # Where a block's arrays lie in the scratch memory.
 FOUND_FROM = BLOCK_ROWS

@@ -1,0 +1,96 @@
+"""``sextant validate``: published numbers against ours."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from validation.compare import compare
+from validation.numbers import Comparison, names
+from workloads.errors import ConfigError
+
+
+@click.command("validate")
+@click.argument("chosen", metavar="[NAME]...", nargs=-1)
+@click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the table as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def validate_command(chosen: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Compare published numbers with ours; all of them, or those of each NAME.
+
+    Exit code 0 if every gating number is inside its tolerance, otherwise 1. Recalled numbers are shown, they do
+    not gate.
+    """
+    comparisons = {name: compare(name) for name in chosen or names()}
+    rows = [_row(name, comparison) for name, found in comparisons.items() for comparison in found]
+    if folder is not None:
+        _write(rows, folder)
+    if as_json:
+        click.echo(json.dumps({"numbers": rows}))
+    else:
+        _show(rows)
+    if any(row["verdict"] == "miss" for row in rows):
+        sys.exit(1)
+
+
+def _row(name: str, comparison: Comparison) -> dict[str, object]:
+    number = comparison.number
+    return {
+        "name": name,
+        "id": number.id,
+        "published": number.value,
+        "ours": comparison.ours,
+        "unit": number.unit,
+        "error": comparison.error,
+        "tolerance": number.tolerance,
+        "verdict": comparison.verdict,
+        "grade": number.grade,
+        "source": number.source,
+        "cause": number.cause,
+    }
+
+
+def _write(rows: list[dict[str, object]], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "validation.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise ConfigError("--out", "", f"{folder}: {error.strerror}", "a folder that can be written") from error
+    click.echo(f"wrote {folder}/validation.csv", err=True)
+
+
+def _show(rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for name in dict.fromkeys(row["name"] for row in rows):
+        table = Table(title=str(name), title_justify="left")
+        for heading in ("number", "published", "ours", "unit", "error", "tolerance", "verdict", "grade"):
+            right = heading in ("published", "ours", "error", "tolerance")
+            table.add_column(heading, justify="right" if right else "left")
+        for row in rows:
+            if row["name"] == name:
+                table.add_row(
+                    str(row["id"]),
+                    f"{row['published']:.10g}",
+                    f"{row['ours']:.10g}",
+                    str(row["unit"]),
+                    f"{row['error']:+.2%}",
+                    f"{row['tolerance']:.2%}",
+                    str(row["verdict"]),
+                    str(row["grade"]),
+                )
+        console.print(table)
+    verdicts = [row["verdict"] for row in rows]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ("pass", "miss", "shown only"))
+    console.print(f"{len(rows)} numbers: {counts}")
+    for row in rows:
+        if row["verdict"] != "pass" and row["cause"]:
+            console.print(f"{row['name']} {row['id']}: {row['cause']}")

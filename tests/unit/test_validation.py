@@ -1,0 +1,94 @@
+"""Published numbers: complete, sourced, and compared so that only what is well known gates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sextant.validate import validate_command
+from validation import numbers
+from validation.compare import compare
+from validation.numbers import Comparison, Number, read_numbers
+from workloads.errors import ConfigError
+
+
+def number(**changes: object) -> Number:
+    fields = {"id": "a", "value": 2.0, "unit": "x", "tolerance": 0.1, "source": "paper, table 1", "grade": "printed"}
+    return Number(**(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ours", "grade", "verdict"),
+    [
+        (2.19, "printed", "pass"),
+        (1.81, "printed", "pass"),
+        (2.21, "printed", "miss"),
+        (1.79, "recalled", "shown only"),
+        (2.0, "recalled", "pass"),
+    ],
+)
+def test_verdicts(ours: float, grade: str, verdict: str) -> None:
+    assert Comparison(number(grade=grade), ours).verdict == verdict
+
+
+def test_zero_tolerance_is_equality() -> None:
+    exact = number(value=37666491, tolerance=0)
+    assert Comparison(exact, 37666491.0).verdict == "pass"
+    assert Comparison(exact, 37666492.0).verdict == "miss"
+
+
+def test_every_published_number_is_complete() -> None:
+    for name in numbers.names():
+        found = read_numbers(name)
+        assert len({entry.id for entry in found}) == len(found)
+
+
+def test_bitfusion_equals_everything_published() -> None:
+    compared = compare("bitfusion")
+    assert len(compared) >= 45
+    assert [entry.number.id for entry in compared if entry.verdict != "pass"] == []
+
+
+def test_an_unknown_name_is_named() -> None:
+    with pytest.raises(ConfigError, match="NAME = spar, need one of bitfusion"):
+        read_numbers("spar")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('grade = "guessed"\nsource = "x"\nvalue = 1.0\ntolerance = 0', "grade = guessed, need one of printed"),
+        (
+            'grade = "printed"\nsource = ""\nvalue = 1.0\ntolerance = 0',
+            "need a source, a number and a tolerance from 0",
+        ),
+        ('grade = "printed"\nsource = "x"\nvalue = nan\ntolerance = 0', "need a source, a number"),
+        ('grade = "printed"\nsource = "x"\nvalue = 1.0\ntolerance = -1', "need a source, a number"),
+    ],
+)
+def test_a_bad_entry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, message: str) -> None:
+    (tmp_path / "toy.toml").write_text(f'[[number]]\nid = "a"\nunit = "x"\n{entry}\n', encoding="utf-8")
+    monkeypatch.setattr(numbers, "PUBLISHED", tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        read_numbers("toy")
+    assert "published/toy.toml, a: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_a_miss_is_an_exit_code_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sextant.validate.compare", lambda name: [Comparison(number(cause="because"), 3.0)])
+    shown = CliRunner().invoke(validate_command, ["bitfusion", "--out", str(tmp_path)])
+    assert shown.exit_code == 1
+    assert "1 numbers: 0 pass, 1 miss, 0 shown only" in shown.output
+    assert "bitfusion a: because" in shown.output
+    assert (tmp_path / "validation.csv").read_text(encoding="utf-8").count("\n") == 2
+
+
+def test_json_holds_source_and_verdict() -> None:
+    shown = CliRunner().invoke(validate_command, ["--json"])
+    assert shown.exit_code == 0
+    rows = json.loads(shown.stdout)["numbers"]
+    assert all(row["source"] and row["verdict"] == "pass" for row in rows)

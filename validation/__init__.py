@@ -1,0 +1,1 @@
+"""Published numbers against ours: what agrees, what does not, and why."""
