@@ -128,8 +128,9 @@ def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Pa
     intensity = np.array([layer.intensity for layer in layers])
     achieved = np.array([layer.gops for layer in layers])
     share = np.array([layer.cycles / report.cycles for layer in layers])
-    span = np.geomspace(intensity.min() / 2, intensity.max() * 2, 200)
     bytes_per_second = config.dram_bits_per_cycle / 8 * config.clock_hz
+    knee_of_highest = bitfusion.peak_gops(config, min(ROOF_BITS), min(ROOF_BITS)) * 1e9 / bytes_per_second
+    span = np.geomspace(intensity.min() / 2, max(intensity.max(), knee_of_highest) * 3, 200)
     for bits in ROOF_BITS:
         peak = bitfusion.peak_gops(config, bits, bits)
         axes.plot(span, np.minimum(peak, span * bytes_per_second / 1e9), color="#555555", linewidth=1.0)
@@ -140,7 +141,8 @@ def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Pa
     axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)
     for rank, place in enumerate(np.argsort(-share)[:NAMED_LAYERS], 1):
         spot = (intensity[place], achieved[place])
-        axes.annotate(str(rank), spot, fontsize=8, ha="center", va="center", weight="bold")
+        above = (0, 8 + 9 * (rank % 3))  # neighbours' numbers stand at different heights
+        axes.annotate(str(rank), spot, xytext=above, textcoords="offset points", fontsize=8, ha="center", weight="bold")
         # An empty mark carries the layer's name into the legend.
         axes.plot([], [], " ", label=f"{rank}  {layers[place].name}, {share[place]:.0%}")
     axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="whole network")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,20 @@ SECTIONS = {
 }
 
 
-@pytest.fixture
-def study_file(tmp_path: Path) -> Callable[..., Path]:
-    """Return what writes ``study.toml``: the sections above, with those given in their place."""
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., Path]:
+    """Return what writes a study into a folder: the sections above, with those given in their place."""
 
-    def write(**sections: str) -> Path:
+    def write(folder: Path, **sections: str) -> Path:
         assert set(sections) <= set(SECTIONS)
-        path = tmp_path / "study.toml"
+        path = folder / "study.toml"
         path.write_text("\n".join({**SECTIONS, **sections}.values()) + "\n", encoding="utf-8")
         return path
 
     return write
+
+
+@pytest.fixture
+def study_file(tmp_path: Path, write_study: Callable[..., Path]) -> Callable[..., Path]:
+    """Return what writes the study into the test's own folder."""
+    return partial(write_study, tmp_path)
