@@ -160,3 +160,13 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(str(path), "", error.strerror, "a readable TOML file") from error
     except (ValueError, RecursionError) as error:  # not TOML, not text, a number or a nesting beyond reading
         raise ConfigError(str(path), "", f"not TOML ({error})", "a TOML file") from error
+
+
+def changed_fields(config: Any, base: Any) -> dict[str, object]:
+    """Return the fields in which a configuration differs from another of its kind, as a command line takes them."""
+    values = {name: (getattr(config, name), getattr(base, name)) for name in limits(type(config))}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, (value, other) in values.items()
+        if value != other
+    }

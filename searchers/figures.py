@@ -21,6 +21,7 @@ from searchers.front import front_of, hypervolume_history, knee
 from searchers.quantities import QUANTITIES
 from searchers.store import Point
 from searchers.study import Study
+from workloads.errors import OutputError
 
 STYLE: Any = {
     "font.size": 9,
@@ -66,7 +67,7 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
         y,
         s=26,
         c=colours,
-        cmap="viridis_r",
+        cmap="viridis_r" if shade else None,
         linewidths=0.4,
         edgecolors="white",
         label="front",
@@ -139,9 +140,11 @@ def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Pa
             ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
         )  # fmt: skip
     axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)
-    for rank, place in enumerate(np.argsort(-share)[:NAMED_LAYERS], 1):
+    named = np.argsort(-share)[:NAMED_LAYERS]
+    heights = np.argsort(np.argsort(intensity[named], kind="stable"))
+    for rank, (place, height) in enumerate(zip(named, heights, strict=True), 1):
         spot = (intensity[place], achieved[place])
-        above = (0, 8 + 9 * (rank % 3))  # neighbours' numbers stand at different heights
+        above = (0, 8 + 9 * (height % 3))  # neighbours' numbers stand at different heights
         axes.annotate(str(rank), spot, xytext=above, textcoords="offset points", fontsize=8, ha="center", weight="bold")
         # An empty mark carries the layer's name into the legend.
         axes.plot([], [], " ", label=f"{rank}  {layers[place].name}, {share[place]:.0%}")
@@ -177,7 +180,11 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
 
 
 def _save(figure: Figure, folder: Path, name: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / name)
-    plt.close(figure)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder / name)
+    except OSError as error:
+        raise OutputError(f"{folder / name}: {error.strerror}, need a file that can be written") from error
+    finally:
+        plt.close(figure)
     return folder / name

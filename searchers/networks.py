@@ -143,13 +143,13 @@ def read_network(section: Mapping[str, object], where: str) -> SearchedNetwork:
     for key, allowed in FAMILY_OPTIONS.items():
         chosen = section.get(key, allowed)
         need = f"a list of values out of {', '.join(map(str, allowed))}"
-        if not isinstance(chosen, list | tuple) or not chosen or not set(chosen) <= set(allowed):
+        if not isinstance(chosen, list | tuple) or not chosen or any(value not in allowed for value in chosen):
             raise StudyError(where, f"network.{key}", chosen, need)
         options[key] = tuple(chosen)
     width, batch = section.get("width", 1.0), section.get("batch", 1)
     if width not in once_for_all.WIDTHS:
         raise StudyError(where, "network.width", width, "one of " + ", ".join(map(str, once_for_all.WIDTHS)))
-    if not isinstance(batch, int) or batch < 1:
+    if type(batch) is not int or batch < 1:
         raise StudyError(where, "network.batch", batch, "a whole number from 1")
     return OnceForAllNetwork(width=float(width), batch=batch, options=options)
 

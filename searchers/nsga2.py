@@ -31,7 +31,8 @@ class NSGA2:
     """pymoo's NSGA-II behind the ask/tell contract."""
 
     def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
-        self._space = space
+        self._space, self._seed, self._population = space, seed, population
+        self._generation = 0
         problem = Problem(
             n_var=len(space),
             n_obj=objectives,
@@ -47,16 +48,22 @@ class NSGA2:
             eliminate_duplicates=True,
         )
         self._algorithm.setup(problem, termination=NoTermination(), seed=seed, verbose=False)
-        self._asked: Population = Population()
+        self._asked: Population | None = None
 
     def ask(self) -> Genomes:
         """Return the next generation: random at first, then children of the best."""
         self._asked = self._algorithm.ask()
+        if self._asked is None:  # every child there can be exists already: the space is nearly exhausted
+            shares = random_shares(self._seed, self._generation, self._population, len(self._space))
+            return self._space.random(shares)
         genomes: Genomes = self._space.canonical(self._asked.get("X").astype(float))
         return genomes
 
     def tell(self, genomes: Genomes, objectives: npt.NDArray[np.float64], violations: npt.NDArray[np.float64]) -> None:
         """Let the fittest of parents and children survive."""
+        self._generation += 1
+        if self._asked is None:
+            return
         self._asked.set("X", genomes, "F", objectives, "G", violations[:, None])
         for individual in self._asked:
             individual.evaluated.update(("F", "G"))

@@ -6,13 +6,18 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
+from accel.bitfusion import PRESETS
+from accel.config import changed_fields
 from searchers.front import front_of, knee
 from searchers.quantities import QUANTITIES
 from searchers.store import DONE, FAILED, Point
 from searchers.study import Study
+from workloads.errors import OutputError
 from workloads.layer_csv import write_layers
 
+PRESET = "paper"  # what a command that computes a design again starts from
 RESULTS, FRONT, CHOSEN_LAYERS = "results.csv", "front.csv", "chosen_layers.csv"
 
 
@@ -20,7 +25,11 @@ def write_points(study: Study, points: Sequence[Point], path: Path) -> None:
     """Write points as CSV: where each came from, its quantities, and its values by knob."""
     names = list(QUANTITIES)
     knobs = list(study.problem.space.knobs)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}, need a file that can be written") from error
+    with file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["generation", "place", "state", "reason", "violation", *names, *knobs])
         for point in points:
@@ -50,13 +59,9 @@ def write_results(study: Study, points: Sequence[Point], folder: Path) -> tuple[
 
 def reproduce(study: Study, point: Point, layers: Path) -> str:
     """Return the command that computes one design again."""
-    chosen = study.problem.describe(point.genome)
-    fields = [
-        f"--set {name.removeprefix('machine.')}={value}"
-        for name, value in chosen.items()
-        if name.startswith("machine.")
-    ]
-    return " ".join(["sextant simulate bitfusion", str(layers), *fields])
+    config, _ = study.problem.build(point.genome)
+    fields = [f"--set {name}={value}" for name, value in changed_fields(config, PRESETS[PRESET]).items()]
+    return " ".join(["sextant simulate bitfusion", quote(str(layers)), f"--preset {PRESET}", *fields])
 
 
 def fingerprint(path: Path) -> str:

@@ -86,7 +86,7 @@ def run_study(
             kept = f"{len(points)} of {study.budget} evaluations are kept"
             raise Interrupted(f"stopped; {kept}; continue with: sextant resume {folder}") from None
     if not feasible:
-        raise StudyError(study.name, "", _why_infeasible(study, points), "constraints that some candidate meets")
+        raise _infeasible(study, points)
     return points
 
 
@@ -107,12 +107,14 @@ def _generation(store: Store, pool: Workers, generation: int, asked: Genomes) ->
     return points
 
 
-def _why_infeasible(study: Study, points: list[Point]) -> str:
+def _infeasible(study: Study, points: list[Point]) -> StudyError:
     """Say what the best candidates still lacked."""
     reports = [point.outcome for point in points if point.outcome.quantities]
     if not reports:
-        return f"none of {len(points)} candidates could be built (first: {points[0].outcome.reason})"
+        got = f"none of {len(points)} candidates could be built (first: {points[0].outcome.reason})"
+        return StudyError(study.name, "", got, "a machine whose parts can be built and hold a tile")
     best = min(reports, key=study.violation)
     lacking = [limit for limit in study.constraints if limit.violation(best.quantities[limit.quantity]) > 0.0]
     said = ", ".join(f"{limit.quantity} {best.quantities[limit.quantity]:.6g}" for limit in lacking)
-    return f"none of {len(points)} candidates is feasible (nearest: {said})"
+    got = f"none of {len(points)} candidates is feasible (nearest: {said})"
+    return StudyError(study.name, "", got, "limits that some candidate meets, not " + ", ".join(map(str, lacking)))

@@ -65,13 +65,17 @@ class Real:
     @property
     def places(self) -> int:
         """Number of values: 0 says that there is a continuum, -1 that there is none."""
-        return 0 if self.low <= self.high and (self.low > 0 or not self.log) else -1
+        return 0 if self.low < self.high and (self.low > 0 or not self.log) else -1
 
     def value(self, gene: float) -> Value:
-        """Return the value a gene, 0..1, stands for."""
+        """Return the value a gene, 0..1, stands for; the ends are exact."""
+        if gene <= 0.0 or gene >= 1.0:
+            return self.low if gene <= 0.0 else self.high
         if self.log:
-            return math.exp(math.log(self.low) + gene * (math.log(self.high) - math.log(self.low)))
-        return self.low + gene * (self.high - self.low)
+            value = math.exp(math.log(self.low) + gene * (math.log(self.high) - math.log(self.low)))
+        else:
+            value = self.low + gene * (self.high - self.low)
+        return min(max(value, self.low), self.high)
 
 
 Element = Choice | Integer | Real
@@ -137,6 +141,8 @@ class Space:
             element, length = (knob.element, knob.length) if isinstance(knob, Vector) else (knob, 1)
             if element.places < 0 or (element.places == 0 and not isinstance(element, Real)) or length < 1:
                 raise StudyError("space", name, knob, "at least one value")
+            if isinstance(element, Choice) and len(set(element.options)) < element.places:
+                raise StudyError("space", name, list(element.options), "different values")
             self._start[name] = len(places)
             places += [element.places] * length
         if not places:
@@ -147,7 +153,12 @@ class Space:
             for name, knob in self.knobs.items()
             if isinstance(knob, Vector) and not isinstance(knob.element, Real)
         }
-        self._conditions = [self._compile(name, condition) for name, condition in (conditions or {}).items()]
+        conditions = conditions or {}
+        for name, condition in conditions.items():
+            if name not in self.knobs:
+                raise StudyError("space", f"condition of {name}", condition.knob, "a knob of the space")
+        # A knob is decided after the one it hangs on, which is declared before it.
+        self._conditions = [self._compile(name, conditions[name]) for name in self.knobs if name in conditions]
 
     def _compile(self, name: str, condition: Condition) -> tuple[slice, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Turn a condition into the genes it is about, the genes that decide, and a table of what they accept."""
@@ -155,12 +166,14 @@ class Space:
         element = parent.element if isinstance(parent, Vector) else parent
         if not isinstance(element, Choice | Integer) or self._start[condition.knob] >= self._start[name]:
             raise StudyError("space", f"condition of {name}", condition.knob, "a discrete knob declared before")
-        genes = self.genes(name)
+        genes, parent_genes = self.genes(name), self.genes(condition.knob)
         deciding = self._start[condition.knob] + np.array(condition.places, dtype=np.int64)
         values = [element.value(place) for place in range(element.places)]
         accepted = np.array([[value in allowed for value in values] for allowed in condition.accepted])
         if len(deciding) != genes.stop - genes.start or len(accepted) != len(deciding):
             raise StudyError("space", f"condition of {name}", len(deciding), f"{genes.stop - genes.start} places")
+        if deciding.min() < parent_genes.start or deciding.max() >= parent_genes.stop:
+            raise StudyError("space", f"condition of {name}", condition.places, f"places of {condition.knob}")
         return genes, deciding, accepted
 
     def genes(self, name: str) -> slice:

@@ -76,28 +76,41 @@ class Store:
             self._lock = (folder / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise StoreError(f"{folder}: another process is working on this study, need it to end first") from None
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}, need a folder that can be written") from error
         try:
-            fresh = not path.exists()
+            if not path.exists():
+                self._create(path)
             self._connection = sqlite3.connect(path)
-            if fresh:
-                self._create()
+        except (sqlite3.Error, OSError) as error:
+            self._lock.close()
+            raise StoreError(f"{path}: {error}, need a file that can be written") from error
+        try:
             self._check(path)
-        except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}, need a study's database or no file") from error
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+        except BaseException as error:
+            self._close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path}: {error}, need a study's database or no file") from error
+            raise
 
-    def _create(self) -> None:
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.executescript(_SCHEMA)
-        self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        self._connection.execute("INSERT INTO study VALUES ('key', ?)", (self._study_key,))
-        self._connection.commit()
+    def _create(self, path: Path) -> None:
+        """Make an empty store beside its place and move it there: a process that dies leaves no half of one."""
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        connection = sqlite3.connect(fresh)
+        connection.executescript(
+            f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; {_SCHEMA}"
+        )
+        connection.execute("INSERT INTO study VALUES ('key', ?)", (self._study_key,))
+        connection.commit()
+        connection.close()
+        fresh.replace(path)
 
     def _check(self, path: Path) -> None:
-        self._connection.execute("PRAGMA synchronous=FULL")
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION_ID:
@@ -114,6 +127,9 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._connection.close()
         self._lock.close()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from searchers.networks import read_network
 from searchers.problem import Outcome, Problem
 from searchers.quantities import QUANTITIES
 from searchers.space import Choice, Element, Integer, Real
-from workloads.errors import ConfigError, StudyError, WorkloadError
+from workloads.errors import InputError, StudyError
 
 MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised when they change
 UNBUILDABLE = 1e6  # violation of a candidate without a report: worse than any constraint can be
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
+_RANGE_KEYS = {Whole: {"low", "high", "step"}, Number: {"low", "high", "log"}, Switch: set[str]()}
 SECTIONS = ("name", "seed", "budget", "algorithm", "network", "bits", "machine", "objectives", "constraints")
 
 
@@ -33,6 +35,10 @@ class Constraint:
     quantity: str
     at_least: float | None = None
     at_most: float | None = None
+
+    def __str__(self) -> str:
+        limits = ((">=", self.at_least), ("<=", self.at_most))
+        return " and ".join(f"{self.quantity} {sign} {limit:g}" for sign, limit in limits if limit is not None)
 
     def violation(self, value: float) -> float:
         """Return 0 inside the limits, otherwise the distance relative to the limit."""
@@ -116,8 +122,7 @@ def read_study(
     settings = _table(text, "algorithm", where)
     _known(settings, ("name", "population"), where, "algorithm.")
     name = algorithm or settings.get("name", "nsga2")
-    if name not in ALGORITHMS:
-        raise StudyError(where, "algorithm.name", name, "one of " + ", ".join(ALGORITHMS))
+    _one_of(where if algorithm is None else "command line", "algorithm.name", name, ALGORITHMS)
     chosen: dict[str, Any] = {
         "name": str(text.get("name", Path(path).stem)),
         "seed": _whole(where, "seed", text.get("seed", 1) if seed is None else seed, 0),
@@ -129,13 +134,13 @@ def read_study(
     constraints = _constraints(text.get("constraints", []), where)
     try:
         problem = _problem(text, where)
-    except (ConfigError, WorkloadError) as error:
-        raise error.at(f"{where}, {error.where}") from None
+    except InputError as error:
+        raise error if error.where.startswith(where) else error.at(f"{where}, {error.where}") from None
     settled = {section: text.get(section) for section in ("network", "bits", "machine")}
-    settled |= {"objectives": objectives, "constraints": [str(limit) for limit in constraints], **chosen}
+    settled |= {"objectives": objectives, "constraints": [repr(limit) for limit in constraints], **chosen}
     # A larger budget continues the same study, and a name changes nothing.
     settled |= {"model": MODEL_VERSION, "budget": None, "name": None}
-    key = hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(settled).encode()).hexdigest()
     return Study(objectives=objectives, constraints=constraints, problem=problem, key=key, **chosen)
 
 
@@ -148,11 +153,9 @@ def _problem(text: Mapping[str, Any], where: str) -> Problem:
     bits = {name: _bits(where, f"bits.{name}", value) for name, value in bits_section.items()}
     section = dict(_table(text, "machine", where))
     machine = section.pop("name", bitfusion.model.MACHINE)
-    if machine != bitfusion.model.MACHINE:
-        raise StudyError(where, "machine.name", machine, bitfusion.model.MACHINE)
+    _one_of(where, "machine.name", machine, (bitfusion.model.MACHINE,))
     preset = section.pop("preset", "paper")
-    if preset not in bitfusion.PRESETS:
-        raise StudyError(where, "machine.preset", preset, "one of " + ", ".join(bitfusion.PRESETS))
+    _one_of(where, "machine.preset", preset, bitfusion.PRESETS)
     base = bitfusion.PRESETS[preset]
     allowed = limits(bitfusion.Config)
     knobs: dict[str, Element] = {}
@@ -174,18 +177,15 @@ def _bits(where: str, field: str, value: object) -> Element:
 def _knob(where: str, field: str, value: object, limit: Whole | Number | Switch) -> Element:
     """Make a knob from a list of values or a table of low, high and step or log; every value is checked."""
     need = f"a list of values, or a table of low, high and step or log, each {limit}"
+    if value == []:
+        raise StudyError(where, field, value, "at least one value")
     if isinstance(value, list):
-        knob: Element = Choice(tuple(value))
         checked: list[object] = list(value)
-    elif isinstance(value, dict) and {"low", "high"} <= set(value) <= {"low", "high", "step", "log"}:
+    elif isinstance(value, dict) and {"low", "high"} <= set(value) <= _RANGE_KEYS[type(limit)]:
         checked = [value["low"], value["high"]]
-        step, log = value.get("step", 1), value.get("log", False)
-        if not isinstance(log, bool) or not isinstance(step, int) or step < 1:
+        step = value.get("step", 1)
+        if not isinstance(value.get("log", False), bool) or type(step) is not int or step < 1:
             raise StudyError(where, field, value, need)
-        if isinstance(limit, Whole):
-            knob = Integer(value["low"], value["high"], step)
-        else:
-            knob = Real(value["low"], value["high"], log)
     else:
         raise StudyError(where, field, value, need)
     for part in checked:
@@ -193,6 +193,13 @@ def _knob(where: str, field: str, value: object, limit: Whole | Number | Switch)
             limit.accept(part)
         except ValueError:
             raise StudyError(where, field, part, str(limit)) from None
+    knob: Element
+    if isinstance(value, list):
+        knob = Choice(tuple(value))
+    elif isinstance(limit, Whole):
+        knob = Integer(value["low"], value["high"], value.get("step", 1))
+    else:
+        knob = Real(value["low"], value["high"], value.get("log", False))
     if knob.places < 0 or (not isinstance(knob, Real) and knob.places == 0):
         raise StudyError(where, field, value, "at least one value")
     return knob
@@ -203,8 +210,7 @@ def _objectives(given: object, where: str) -> tuple[str, ...]:
     if not isinstance(given, list) or not given:
         raise StudyError(where, "objectives", given, need)
     for name in given:
-        if name not in QUANTITIES:
-            raise StudyError(where, "objectives", name, need)
+        _one_of(where, "objectives", name, QUANTITIES, need)
     if len(set(given)) != len(given):
         raise StudyError(where, "objectives", given, need)
     return tuple(given)
@@ -216,16 +222,22 @@ def _constraints(given: object, where: str) -> tuple[Constraint, ...]:
     constraints = []
     for part in given:
         _known(part, ("quantity", "at_most", "at_least"), where, "constraints.")
-        if part.get("quantity") not in QUANTITIES:
-            raise StudyError(where, "constraints.quantity", part.get("quantity"), "one of " + ", ".join(QUANTITIES))
+        _one_of(where, "constraints.quantity", part.get("quantity"), QUANTITIES)
         bounds = {side: part[side] for side in ("at_least", "at_most") if side in part}
         for side, bound in bounds.items():
-            if isinstance(bound, bool) or not isinstance(bound, int | float):
+            if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
                 raise StudyError(where, f"constraints.{side}", bound, "a number")
         if not bounds or bounds.get("at_least", -np.inf) > bounds.get("at_most", np.inf):
             raise StudyError(where, f"constraint on {part['quantity']}", bounds, "at_most, at_least, or both in order")
         constraints.append(Constraint(part["quantity"], **{side: float(bound) for side, bound in bounds.items()}))
     return tuple(constraints)
+
+
+def _one_of(where: str, field: str, value: object, allowed: Iterable[str], need: str = "") -> None:
+    """Check a name; what is no text cannot be one."""
+    names = list(allowed)
+    if not isinstance(value, str) or value not in names:
+        raise StudyError(where, field, value, need or "one of " + ", ".join(names))
 
 
 def _table(text: Mapping[str, Any], section: str, where: str, *, optional: bool = False) -> Mapping[str, Any]:

@@ -68,6 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
         command.main(args=arguments, prog_name="sextant", standalone_mode=False)
     except click.exceptions.Abort:
         _fail("stopped", Interrupted.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(SextantError.exit_code)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.ClickException as error:

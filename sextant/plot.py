@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from searchers.figures import draw_report, draw_study
-from searchers.front import front_of, knee
-from sextant.cosearch import kept_points, kept_study
-from workloads.errors import StudyError
-
 
 @click.command("plot")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--design", type=int, help="Place in front.csv, from 0  [default: nearest to the best of all]")
 def plot_command(folder: Path, design: int | None) -> None:
     """Draw the front of the study in FOLDER, and the roofline and cycle stack of one design of it."""
+    from searchers.figures import draw_report, draw_study
+    from searchers.front import front_of, knee
+    from sextant.studies import kept_points, kept_study
+    from workloads.errors import StudyError
+
     study = kept_study(folder)
     points = kept_points(study, folder)
     front = front_of(study, points)

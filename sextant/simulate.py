@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from accel import bitfusion
-from accel.config import configure, read_toml
-from accel.report import Report
-from mappers.bitfusion import best_plan
-from workloads.errors import ConfigError
-from workloads.source import open_layers
+from workloads.errors import ConfigError, WorkloadError
+
+if TYPE_CHECKING:
+    from accel import bitfusion
+    from accel.report import Report
 
 MACHINES = ("bitfusion",)
 FIDELITIES = ("estimate",)
@@ -42,9 +42,16 @@ def simulate_command(
     MACHINE is bitfusion. WORKLOAD is a layer table (.csv) or a network by name, e.g. resnet18 or
     mobilenet_v2:batch=4,act_bits=4 (see: sextant list networks).
     """
+    from accel import bitfusion
+    from mappers.bitfusion import best_plan
+    from workloads.source import open_layers
+
     config = _configuration(machine, preset, config_file, changes)
     table = open_layers(workload)
-    plan = best_plan(config, table)
+    try:
+        plan = best_plan(config, table)
+    except WorkloadError as error:
+        raise error.at(f"{workload}, {error.where}") from None
     report = bitfusion.estimate(config, plan)
     if as_json:
         click.echo(json.dumps({"preset": preset, "workload": workload, **report.as_dict()}))
@@ -59,6 +66,9 @@ def simulate_command(
 
 def _configuration(machine: str, preset: str, config_file: str | None, changes: tuple[str, ...]) -> bitfusion.Config:
     """Return the preset with the file's fields, then the options', changed."""
+    from accel import bitfusion
+    from accel.config import configure, read_toml
+
     if machine not in MACHINES:
         raise ConfigError("command line", "machine", machine, "one of " + ", ".join(MACHINES))
     if preset not in bitfusion.PRESETS:

@@ -6,12 +6,14 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from validation.compare import compare
-from validation.numbers import Comparison, names
 from workloads.errors import ConfigError
+
+if TYPE_CHECKING:
+    from validation.numbers import Comparison
 
 
 @click.command("validate")
@@ -24,6 +26,9 @@ def validate_command(chosen: tuple[str, ...], folder: Path | None, as_json: bool
     Exit code 0 if every gating number is inside its tolerance, otherwise 1. Recalled numbers are shown, they do
     not gate.
     """
+    from validation.compare import compare
+    from validation.numbers import names
+
     comparisons = {name: compare(name) for name in chosen or names()}
     rows = [_row(name, comparison) for name, found in comparisons.items() for comparison in found]
     if folder is not None:

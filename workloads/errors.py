@@ -57,6 +57,10 @@ class StudyError(InputError):
     """A study that cannot be searched."""
 
 
+class OutputError(SextantError):
+    """A file or folder that cannot be written."""
+
+
 class StoreError(SextantError):
     """A study's folder or database that cannot be used."""
 

@@ -12,7 +12,8 @@ from functools import cache
 import numpy as np
 
 from accel.config import Number, Switch, Whole, check_fields, limited
-from accel.technology import fusion_array, sram_bank
+from accel.technology import BANK_BYTES, MemoryBank, fusion_array, sram_bank
+from workloads.errors import ConfigError
 from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE
 
@@ -121,9 +122,9 @@ def costs(config: Config) -> Costs:
     """
     units = config.rows * config.columns
     core = fusion_array(config.rows, config.columns)
-    wbuf = sram_bank(config.wbuf_bytes / units, 0, "wbuf_bytes")
-    ibuf = sram_bank(config.ibuf_bytes / config.rows, 0, "ibuf_bytes")
-    obuf = sram_bank(config.obuf_bytes / config.columns, 1, "obuf_bytes")
+    wbuf = _bank(config, "wbuf_bytes", units, 0)
+    ibuf = _bank(config, "ibuf_bytes", config.rows, 0)
+    obuf = _bank(config, "obuf_bytes", config.columns, 1)
     buffers = [pj for bank in (wbuf, ibuf, obuf) for pj in (bank.read_pj_per_bit, bank.write_pj_per_bit)]
     dram = [config.dram_pj_per_bit] * 2
     area = {
@@ -133,3 +134,11 @@ def costs(config: Config) -> Costs:
         "obuf": obuf.area_mm2 * config.columns,
     }
     return Costs(np.array([core.pj_per_cycle, *buffers, *dram]), area)
+
+
+def _bank(config: Config, field: str, banks: int, read_write_ports: int) -> MemoryBank:
+    capacity = getattr(config, field)
+    low, high = (size * banks for size in BANK_BYTES)
+    if not low <= capacity <= high:
+        raise ConfigError("bitfusion", field, capacity, f"{low}..{high} bytes for its {banks} banks")
+    return sram_bank(capacity / banks, read_write_ports, field)

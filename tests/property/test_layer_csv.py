@@ -19,14 +19,14 @@ names = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
 @st.composite
 def layers(draw: st.DrawFn) -> Layer:
     kind = draw(st.sampled_from(("conv", "depthwise", "linear", "matmul")))
-    in_h, in_w, kernel_h, kernel_w, stride = (draw(st.integers(1, 64)) for _ in range(5))
-    groups = draw(st.integers(1, 64))
-    in_c = groups if kind == "depthwise" else groups * draw(st.integers(1, 64))
-    out_c = in_c if kind == "depthwise" else groups * draw(st.integers(1, 64))
+    in_h, in_w, kernel_h, kernel_w, stride = (draw(st.integers(1, 32)) for _ in range(5))
+    groups = draw(st.integers(1, 32))
+    in_c = groups if kind == "depthwise" else groups * draw(st.integers(1, 32))
+    out_c = in_c if kind == "depthwise" else groups * draw(st.integers(1, 32))
     return Layer(
         name=draw(names),
         kind=kind,
-        batch=draw(st.integers(1, 512)),
+        batch=draw(st.integers(1, 16)),
         in_h=in_h,
         in_w=in_w,
         in_c=in_c,

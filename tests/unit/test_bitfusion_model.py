@@ -53,7 +53,7 @@ def test_a_buffer_too_small_is_named_and_the_named_size_is_enough(field: str) ->
 
 def test_the_smallest_output_banks_of_known_cost_hold_the_smallest_tile() -> None:
     assert SMALLEST["obuf_bytes"] <= 3 * 16
-    assert refusal(replace(ROOMY, obuf_bytes=3 * 16 - 1), conv()).field == "bytes per bank of obuf_bytes"
+    assert refusal(replace(ROOMY, obuf_bytes=3 * 16 - 1), conv()).field == "obuf_bytes"
     enough = replace(ROOMY, obuf_bytes=3 * 16)
     assert estimate(enough, best_plan(enough, table(conv()))).cycles > 0
 

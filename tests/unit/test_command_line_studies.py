@@ -17,7 +17,7 @@ import pytest
 from searchers.problem import Problem
 from searchers.quantities import QUANTITIES
 from sextant.__main__ import main
-from sextant.cosearch import kept_points, kept_study
+from sextant.studies import kept_points, kept_study
 
 StudyFile = Callable[..., Path]
 PICTURES = ("front.png", "roofline.png", "cycle_stack.png")

@@ -114,7 +114,7 @@ BAD = [
     ({"network": '[network]\nfamily = "once-for-all"\nwidth = 2.0'}, "network.width = 2.0, need one of 1.0, 1.2"),
     ({"network": '[network]\nfamily = "once-for-all"\nbatch = 0'}, "network.batch = 0, need a whole number from 1"),
     ({"machine": ""}, "machine is missing, need a table [machine]"),
-    ({"machine": '[machine]\nname = "tpu"'}, "machine.name = tpu, need bitfusion"),
+    ({"machine": '[machine]\nname = "tpu"'}, "machine.name = tpu, need one of bitfusion"),
     ({"machine": '[machine]\npreset = "best"'}, "machine.preset = best, need one of paper"),
     # what may be chosen
     ({"bits": "[bits]\nweights = [2, 4]"}, "bits = weights, need both activations and weights, or neither"),

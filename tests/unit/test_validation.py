@@ -79,7 +79,7 @@ def test_a_bad_entry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, e
 
 
 def test_a_miss_is_an_exit_code_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sextant.validate.compare", lambda name: [Comparison(number(cause="because"), 3.0)])
+    monkeypatch.setattr("validation.compare.compare", lambda name: [Comparison(number(cause="because"), 3.0)])
     shown = CliRunner().invoke(validate_command, ["bitfusion", "--out", str(tmp_path)])
     assert shown.exit_code == 1
     assert "1 numbers: 0 pass, 1 miss, 0 shown only" in shown.output

@@ -1,0 +1,147 @@
+"""What the commands about studies share: the folder a study is kept in, and how a finished one is shown."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from accel.config import read_toml
+from searchers.figures import draw_report, draw_study
+from searchers.quantities import QUANTITIES
+from searchers.results import CHOSEN_LAYERS, FRONT, RESULTS, fingerprint, reproduce, write_results
+from searchers.run import Progress, run_study
+from searchers.store import Point, Store
+from searchers.study import Study, read_study
+from workloads.errors import StoreError
+
+STUDY_COPY, OPTIONS = "study.toml", "options.toml"
+OPTION_KEYS = {"budget", "seed", "algorithm"}
+SHOWN_FRONT = 12
+
+
+def kept_study(folder: Path, *, budget: int | None = None) -> Study:
+    """Read the study a folder holds, with the options it was started with."""
+    if not (folder / STUDY_COPY).exists() or not (folder / OPTIONS).exists():
+        raise StoreError(f"{folder}: holds no study, need a folder made by: sextant cosearch STUDY.toml --out DIR")
+    options = read_toml(folder / OPTIONS)
+    if options.keys() - OPTION_KEYS:
+        raise StoreError(
+            f"{folder / OPTIONS}: {min(options.keys() - OPTION_KEYS)}, need only {', '.join(sorted(OPTION_KEYS))}"
+        )
+    return read_study(folder / STUDY_COPY, **(options | ({} if budget is None else {"budget": budget})))
+
+
+def kept_points(study: Study, folder: Path) -> list[Point]:
+    """Return the points a folder holds."""
+    with Store(folder, study.key) as store:
+        return store.points()
+
+
+def keep_study(study_file: str, study: Study, folder: Path) -> None:
+    """Copy the study and the options it is run with, so that the folder alone can continue it."""
+    if (folder / STUDY_COPY).exists():
+        raise StoreError(f"{folder}: holds a study already, need another folder, or: sextant resume {folder}")
+    text = Path(study_file).read_text(encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        keep_options(study, folder)
+        (folder / STUDY_COPY).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror}, need a folder that can be written") from error
+
+
+def keep_options(study: Study, folder: Path) -> None:
+    """Write the options a study is run with."""
+    options = f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n'
+    (folder / OPTIONS).write_text(options, encoding="utf-8")
+
+
+def run_and_show(study: Study, folder: Path, workers: int) -> None:
+    """Run a study to its budget; print its front, and write its tables and pictures."""
+    with _progress(study.budget) as shown:
+        points = run_study(study, folder, workers=workers, progress=shown)
+    front, chosen = write_results(study, points, folder)
+    _show_front(study, front, chosen)
+    config, _ = study.problem.build(front[chosen].genome)
+    report = study.problem.report(front[chosen].genome)
+    pictures = [*draw_study(study, points, folder), *draw_report(config, report, folder)]
+    click.echo(f"\n★ again: {reproduce(study, front[chosen], folder / CHOSEN_LAYERS)}")
+    click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
+    for picture in pictures:
+        click.echo(f"picture:  {picture}")
+    click.echo(f"results:  sha256 {fingerprint(folder / RESULTS)}")
+
+
+@contextmanager
+def _progress(budget: int) -> Iterator[Callable[[Progress], None]]:
+    """Show progress: a bar on a terminal, a line every tenth of the budget elsewhere."""
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        shown = [0]
+
+        def line(state: Progress) -> None:
+            tenth = 10 * state.evaluated // budget
+            if tenth > shown[0]:
+                shown[0] = tenth
+                rate = state.evaluated / (time.monotonic() - started)
+                click.echo(f"{state.evaluated:>7} of {budget} evaluated, {rate:.0f}/s, {_standing(state)}", err=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[standing]}"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=budget, standing="compiling kernels on the first run ...")
+
+        def advance(state: Progress) -> None:
+            rate = state.evaluated / (time.monotonic() - started)
+            bar.update(task, completed=state.evaluated, standing=f"{rate:.0f}/s, {_standing(state)}")
+
+        yield advance
+
+
+def _standing(state: Progress) -> str:
+    return f"{state.feasible} feasible, {state.failed} that cannot be built"
+
+
+def _show_front(study: Study, front: list[Point], chosen: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    step = max(1, -(-len(front) // SHOWN_FRONT))
+    places = sorted({*range(0, len(front), step), chosen})
+    title = f"front of {study.name}: {len(front)} designs" + (
+        f", every {step}th and the chosen one" if step > 1 else ""
+    )
+    table = Table(title=title, title_justify="left")
+    names = [
+        *study.objectives,
+        *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),
+    ]
+    for heading in ("", *(f"{QUANTITIES[name].label}\n\\[{QUANTITIES[name].unit}]" for name in names)):
+        table.add_column(heading, justify="right")
+    machine = [knob for knob in study.problem.space.knobs if knob.startswith("machine.")]
+    for heading in ("mean bits\nact / wgt", *(knob.removeprefix("machine.").replace("_", "\n") for knob in machine)):
+        table.add_column(heading, justify="right")
+    for place in places:
+        point = front[place]
+        described = study.problem.describe(point.genome)
+        shown = [f"{point.outcome.quantities[name] * QUANTITIES[name].scale:.4g}" for name in names]
+        bits = " / ".join(_mean(described.get(f"bits.{operand}")) for operand in ("activations", "weights"))
+        table.add_row("★" if place == chosen else "", *shown, bits, *(str(described[knob]) for knob in machine))
+    console.print(table)
+    noted = [f"{QUANTITIES[name].label}: {QUANTITIES[name].note}" for name in names if QUANTITIES[name].note]
+    console.print("; ".join(["★ nearest to the best of every objective", *noted]))
+
+
+def _mean(widths: object) -> str:
+    return f"{sum(widths) / len(widths):.1f}" if isinstance(widths, tuple) and widths else "-"
