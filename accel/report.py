@@ -37,7 +37,7 @@ class Report:
     cycle_stack : dict of str to int
         Every cycle attributed to one cause; sums to ``cycles``.
     energy_pj, area_mm2 : dict of str to float
-        By component.
+        By component; empty where nothing is known of this machine's.
     counters : dict of str to int
     layers : tuple of Report
         Parts run one after another whose counts add up to this report's; empty when there are none.
@@ -138,13 +138,13 @@ class Report:
 
     @property
     def total_energy_pj(self) -> float:
-        """Energy of all components [pJ]."""
-        return math.fsum(self.energy_pj.values())
+        """Energy of all components [pJ]; not a number where it is not known."""
+        return math.fsum(self.energy_pj.values()) if self.energy_pj else math.nan
 
     @property
     def total_area_mm2(self) -> float:
-        """Area of all components [mm2]."""
-        return math.fsum(self.area_mm2.values())
+        """Area of all components [mm2]; not a number where it is not known."""
+        return math.fsum(self.area_mm2.values()) if self.area_mm2 else math.nan
 
     @property
     def bandwidth_utilisation(self) -> float:
@@ -162,7 +162,10 @@ class Report:
         return self.total_energy_pj * 1e-12 * self.seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields under the names of ``--json``; traffic, energy and area with a ``total``."""
+        """Return the fields under the names of ``--json``; traffic, energy and area with a ``total``.
+
+        What is not known has a ``total`` of None.
+        """
         return {
             "machine": self.machine,
             "name": self.name,
@@ -176,8 +179,8 @@ class Report:
             "bandwidth_bound_cycles": self.bandwidth_bound_cycles,
             "dram_bytes": {**self.dram_bytes, "total": self.total_dram_bytes},
             "cycle_stack": dict(self.cycle_stack),
-            "energy_pj": {**self.energy_pj, "total": self.total_energy_pj},
-            "area_mm2": {**self.area_mm2, "total": self.total_area_mm2},
+            "energy_pj": {**self.energy_pj, "total": self.total_energy_pj if self.energy_pj else None},
+            "area_mm2": {**self.area_mm2, "total": self.total_area_mm2 if self.area_mm2 else None},
             "counters": dict(self.counters),
             "layers": [layer.as_dict() for layer in self.layers],
         }

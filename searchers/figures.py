@@ -15,8 +15,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from accel import bitfusion
 from accel.report import Report
+from accel.roofline import Roofline
 from searchers.front import front_of, hypervolume_history, knee
 from searchers.quantities import QUANTITIES
 from searchers.store import Point
@@ -37,7 +37,6 @@ STYLE: Any = {
 CAUSE_COLOURS = {"compute": "#3b6ea5", "dram_stall": "#d9822b"}
 CAUSE_NAMES = {"compute": "computing", "dram_stall": "waiting for DRAM"}
 ACCENT = "#b3202a"
-ROOF_BITS = (2, 4, 8)
 LAYER_INCHES = 0.17
 NAMED_LAYERS = 6
 
@@ -117,26 +116,25 @@ def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
     axes.set_title("hypervolume", fontsize=9, loc="left")
 
 
-def draw_report(config: bitfusion.Config, report: Report, folder: Path) -> list[Path]:
+def draw_report(roofline: Roofline, report: Report, folder: Path) -> list[Path]:
     """Draw one design's roofline, a point per layer, and its cycle stack per layer."""
     with plt.rc_context(STYLE):
-        return [_draw_roofline(config, report, folder), _draw_cycle_stack(report, folder)]
+        return [_draw_roofline(roofline, report, folder), _draw_cycle_stack(report, folder)]
 
 
-def _draw_roofline(config: bitfusion.Config, report: Report, folder: Path) -> Path:
+def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
     figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
     layers = [layer for layer in report.layers if layer.total_dram_bytes]
     intensity = np.array([layer.intensity for layer in layers])
     achieved = np.array([layer.gops for layer in layers])
     share = np.array([layer.cycles / report.cycles for layer in layers])
-    bytes_per_second = config.dram_bits_per_cycle / 8 * config.clock_hz
-    knee_of_highest = bitfusion.peak_gops(config, min(ROOF_BITS), min(ROOF_BITS)) * 1e9 / bytes_per_second
+    bytes_per_second = roofline.bytes_per_second
+    knee_of_highest = max(roofline.peak_gops.values()) * 1e9 / bytes_per_second
     span = np.geomspace(intensity.min() / 2, max(intensity.max(), knee_of_highest) * 3, 200)
-    for bits in ROOF_BITS:
-        peak = bitfusion.peak_gops(config, bits, bits)
+    for name, peak in roofline.peak_gops.items():
         axes.plot(span, np.minimum(peak, span * bytes_per_second / 1e9), color="#555555", linewidth=1.0)
         axes.annotate(
-            f"{bits} × {bits} bit, {peak:.0f} GOPS", (span[-1], min(peak, span[-1] * bytes_per_second / 1e9)),
+            f"{name}, {peak:.0f} GOPS", (span[-1], min(peak, span[-1] * bytes_per_second / 1e9)),
             ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
         )  # fmt: skip
     axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sextant.machines import MACHINES
+
 KINDS = ("machines", "presets", "workloads", "networks", "recipes")
 
 
@@ -20,13 +22,12 @@ def list_command(kind: str) -> None:
 
 def _entries(kind: str) -> list[tuple[str, str]]:
     if kind == "machines":
-        return [("bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search")]
+        return [(machine.name, machine.description) for machine in MACHINES.values()]
     if kind == "presets":
-        from accel.bitfusion import PRESETS
-
         return [
-            (f"bitfusion {name}", ", ".join(f"{field}={value}" for field, value in asdict(config).items()))
-            for name, config in PRESETS.items()
+            (f"{machine.name} {name}", ", ".join(f"{field}={value}" for field, value in asdict(config).items()))
+            for machine in MACHINES.values()
+            for name, config in machine.presets.items()
         ]
     if kind in ("workloads", "networks"):
         from workloads.catalog import NETWORKS

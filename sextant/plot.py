@@ -12,6 +12,7 @@ import click
 @click.option("--design", type=int, help="Place in front.csv, from 0  [default: nearest to the best of all]")
 def plot_command(folder: Path, design: int | None) -> None:
     """Draw the front of the study in FOLDER, and the roofline and cycle stack of one design of it."""
+    from accel import bitfusion
     from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
     from sextant.studies import kept_points, kept_study
@@ -28,6 +29,6 @@ def plot_command(folder: Path, design: int | None) -> None:
     config, _ = study.problem.build(front[place].genome)
     for picture in (
         *draw_study(study, points, folder),
-        *draw_report(config, study.problem.report(front[place].genome), folder),
+        *draw_report(bitfusion.roofline(config), study.problem.report(front[place].genome), folder),
     ):
         click.echo(f"wrote {picture}")

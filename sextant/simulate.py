@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
+from sextant.machines import Machine, Run, find_machine
 from workloads.errors import ConfigError, WorkloadError
 
-if TYPE_CHECKING:
-    from accel import bitfusion
-    from accel.report import Report
-
-MACHINES = ("bitfusion",)
 FIDELITIES = ("estimate",)
 SHOWN_LAYERS = 120
 
@@ -39,41 +36,36 @@ def simulate_command(
 ) -> None:
     """Run WORKLOAD on MACHINE and report cycles, traffic, energy and area.
 
-    MACHINE is bitfusion. WORKLOAD is a layer table (.csv) or a network by name, e.g. resnet18 or
+    MACHINE is one of: sextant list machines. WORKLOAD is a layer table (.csv) or a network by name, e.g. resnet18 or
     mobilenet_v2:batch=4,act_bits=4 (see: sextant list networks).
     """
-    from accel import bitfusion
-    from mappers.bitfusion import best_plan
     from workloads.source import open_layers
 
-    config = _configuration(machine, preset, config_file, changes)
+    chosen = find_machine(machine)
+    config = _configuration(chosen, preset, config_file, changes)
     table = open_layers(workload)
     try:
-        plan = best_plan(config, table)
+        run = chosen.run(config, table)
     except WorkloadError as error:
         raise error.at(f"{workload}, {error.where}") from None
-    report = bitfusion.estimate(config, plan)
     if as_json:
-        click.echo(json.dumps({"preset": preset, "workload": workload, **report.as_dict()}))
+        click.echo(json.dumps({"preset": preset, "workload": workload, **run.report.as_dict()}))
     else:
-        _show(report, plan)
+        _show(run)
     if folder is not None:
         from searchers.figures import draw_report  # matplotlib is slow to import
 
-        for path in draw_report(config, report, Path(folder)):
+        for path in draw_report(run.roofline, run.report, Path(folder)):
             click.echo(f"wrote {path}", err=as_json)
 
 
-def _configuration(machine: str, preset: str, config_file: str | None, changes: tuple[str, ...]) -> bitfusion.Config:
+def _configuration(machine: Machine, preset: str, config_file: str | None, changes: tuple[str, ...]) -> Any:
     """Return the preset with the file's fields, then the options', changed."""
-    from accel import bitfusion
     from accel.config import configure, read_toml
 
-    if machine not in MACHINES:
-        raise ConfigError("command line", "machine", machine, "one of " + ", ".join(MACHINES))
-    if preset not in bitfusion.PRESETS:
-        raise ConfigError("command line", "--preset", preset, "one of " + ", ".join(bitfusion.PRESETS))
-    config = bitfusion.PRESETS[preset]
+    if preset not in machine.presets:
+        raise ConfigError("command line", "--preset", preset, "one of " + ", ".join(machine.presets))
+    config = machine.presets[preset]
     if config_file is not None:
         config = configure(config, read_toml(config_file), config_file)
     fields: dict[str, object] = {}
@@ -88,19 +80,20 @@ def _configuration(machine: str, preset: str, config_file: str | None, changes: 
     return configure(config, fields, "--set")
 
 
-def _show(report: Report, plan: bitfusion.Plan) -> None:
+def _show(run: Run) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    report = run.report
     console = Console(width=None if sys.stdout.isatty() else 120)
     total = Table(
         title=f"{report.name} on {report.machine} ({report.fidelity})", title_justify="left", show_header=False
     )
     stack = ", ".join(f"{cause} {count / report.cycles:.0%}" for cause, count in report.cycle_stack.items())
     traffic = ", ".join(f"{stream} {count / 1e6:.2f}" for stream, count in report.dram_bytes.items())
-    energy = ", ".join(f"{part} {value * 1e-9:.3f}" for part, value in report.energy_pj.items())
-    area = ", ".join(f"{part} {value:.3f}" for part, value in report.area_mm2.items())
+    energy = _total(report.total_energy_pj * 1e-9, {part: pj * 1e-9 for part, pj in report.energy_pj.items()})
+    area = _total(report.total_area_mm2, report.area_mm2)
     for name, value in (
         ("cycles", f"{report.cycles:,} = {report.seconds * 1e3:.4g} ms at {report.clock_hz / 1e6:g} MHz"),
         ("cycle stack", stack),
@@ -109,14 +102,14 @@ def _show(report: Report, plan: bitfusion.Plan) -> None:
             "DRAM [MB]",
             f"{report.total_dram_bytes / 1e6:.2f} ({traffic}), interface busy {report.bandwidth_utilisation:.0%}",
         ),
-        ("energy [mJ]", f"{report.total_energy_pj * 1e-9:.4g} ({energy})"),
-        ("area [mm²]", f"{report.total_area_mm2:.3f} ({area})"),
+        ("energy [mJ]", energy),
+        ("area [mm²]", area),
     ):
         total.add_row(escape(name), escape(value))
     console.print(total)
     layers = Table(title="layers", title_justify="left")
-    for heading in ("layer", "cycles", "stalled", "GOPS", "DRAM [MB]", "energy [mJ]", "tiles, outermost loop first"):
-        layers.add_column(escape(heading), justify="left" if heading.startswith(("layer", "tiles")) else "right")
+    for heading in ("layer", "cycles", "stalled", "GOPS", "DRAM [MB]", "energy [mJ]", "laid as"):
+        layers.add_column(escape(heading), justify="left" if heading.startswith(("layer", "laid")) else "right")
     for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
         layers.add_row(
             escape(layer.name),
@@ -124,9 +117,16 @@ def _show(report: Report, plan: bitfusion.Plan) -> None:
             f"{layer.cycle_stack['dram_stall'] / layer.cycles:.0%}",
             f"{layer.gops:.1f}",
             f"{layer.total_dram_bytes / 1e6:.2f}",
-            f"{layer.total_energy_pj * 1e-9:.4f}",
-            plan.describe(index),
+            f"{layer.total_energy_pj * 1e-9:.4f}" if layer.energy_pj else "not known",
+            run.describe(index),
         )
     console.print(layers)
     if len(report.layers) > SHOWN_LAYERS:
         console.print(f"{len(report.layers) - SHOWN_LAYERS} more layers: --json has them all")
+
+
+def _total(total: float, parts: Mapping[str, float]) -> str:
+    """Write a sum with its parts, or that nothing is known of it."""
+    return (
+        f"{total:.4g} ({', '.join(f'{part} {value:.3f}' for part, value in parts.items())})" if parts else "not known"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from accel import bitfusion
 from accel.config import read_toml
 from searchers.figures import draw_report, draw_study
 from searchers.quantities import QUANTITIES
@@ -69,7 +70,7 @@ def run_and_show(study: Study, folder: Path, workers: int) -> None:
     _show_front(study, front, chosen)
     config, _ = study.problem.build(front[chosen].genome)
     report = study.problem.report(front[chosen].genome)
-    pictures = [*draw_study(study, points, folder), *draw_report(config, report, folder)]
+    pictures = [*draw_study(study, points, folder), *draw_report(bitfusion.roofline(config), report, folder)]
     click.echo(f"\n★ again: {reproduce(study, front[chosen], folder / CHOSEN_LAYERS)}")
     click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
     for picture in pictures:

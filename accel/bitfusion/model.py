@@ -14,9 +14,10 @@ from accel.bitfusion import kernels
 from accel.bitfusion.config import Config, Costs, costs
 from accel.bitfusion.plan import Plan
 from accel.report import Report
+from accel.roofline import ROOF_BITS, Roofline, roof_name
 from workloads.errors import WorkloadError
 from workloads.layers import ACT_BITS, COLUMNS, WGT_BITS, IntArray, LayerTable
-from workloads.units import OPERATIONS_PER_MAC
+from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
 MACHINE = "bitfusion"
 ENERGY_COMPONENTS = {
@@ -142,3 +143,9 @@ def peak_gops(config: Config, act_bits: int, wgt_bits: int) -> float:
     macs = config.rows * config.columns * kernels.macs_per_unit(act_bits, wgt_bits)
     passes = kernels.operand_passes(act_bits) * kernels.operand_passes(wgt_bits)
     return float(OPERATIONS_PER_MAC * macs / passes * config.clock_hz / 1e9)
+
+
+def roofline(config: Config) -> Roofline:
+    """Return the bounds of a configuration."""
+    peaks = {roof_name(bits): peak_gops(config, bits, bits) for bits in ROOF_BITS}
+    return Roofline(peaks, config.dram_bits_per_cycle / BITS_PER_BYTE * config.clock_hz)
