@@ -34,6 +34,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.mapping_speed
 	$(BIN)/python -m benchmarks.candidate_speed
+	$(BIN)/python -m benchmarks.systolic_speed
 	$(BIN)/python -m benchmarks.search_quality
 
 clean:

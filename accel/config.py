@@ -81,12 +81,35 @@ class Switch:
         return "true or false"
 
 
-def limited(limit: Whole | Number | Switch) -> Any:
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of some names."""
+
+    names: tuple[str, ...]
+
+    def accept(self, value: object) -> object:
+        """Return the value if it is one of the names, raise ValueError otherwise."""
+        if value not in self.names:
+            raise ValueError
+        return value
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return text
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(self.names)
+
+
+Limit = Whole | Number | Switch | OneOf
+
+
+def limited(limit: Limit) -> Any:
     """Declare a required configuration field and what it allows."""
     return dataclasses.field(metadata={"limit": limit})
 
 
-def limits(kind: type) -> dict[str, Whole | Number | Switch]:
+def limits(kind: type) -> dict[str, Limit]:
     """Return every field of a configuration and what it allows."""
     return {field.name: field.metadata["limit"] for field in dataclasses.fields(kind)}
 

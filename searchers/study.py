@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from accel import bitfusion
-from accel.config import Number, Switch, Whole, configure, limits, read_toml
+from accel.config import Limit, Number, OneOf, Switch, Whole, configure, limits, read_toml
 from searchers.algorithm import ALGORITHMS
 from searchers.networks import read_network
 from searchers.problem import Outcome, Problem
@@ -24,7 +24,7 @@ from workloads.errors import InputError, StudyError
 MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised when they change
 UNBUILDABLE = 1e6  # violation of a candidate without a report: worse than any constraint can be
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
-_RANGE_KEYS = {Whole: {"low", "high", "step"}, Number: {"low", "high", "log"}, Switch: set[str]()}
+_RANGE_KEYS = {Whole: {"low", "high", "step"}, Number: {"low", "high", "log"}, Switch: set[str](), OneOf: set[str]()}
 SECTIONS = ("name", "seed", "budget", "algorithm", "network", "bits", "machine", "objectives", "constraints")
 
 
@@ -174,7 +174,7 @@ def _bits(where: str, field: str, value: object) -> Element:
     return _knob(where, field, value, Whole(1, bitfusion.kernels.WIDEST_BITS))
 
 
-def _knob(where: str, field: str, value: object, limit: Whole | Number | Switch) -> Element:
+def _knob(where: str, field: str, value: object, limit: Limit) -> Element:
     """Make a knob from a list of values or a table of low, high and step or log; every value is checked."""
     need = f"a list of values, or a table of low, high and step or log, each {limit}"
     if value == []:

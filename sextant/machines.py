@@ -34,10 +34,13 @@ class Machine:
         Of the package below ``accel`` and of the module below ``mappers``.
     description : str
         One line for listings.
+    fidelities : tuple of str
+        ``estimate`` (closed form), ``simulate`` (cycle by cycle, with values); the first is the default.
     """
 
     name: str
     description: str
+    fidelities: tuple[str, ...] = ("estimate",)
 
     @property
     def presets(self) -> Mapping[str, Any]:
@@ -45,11 +48,11 @@ class Machine:
         presets: Mapping[str, Any] = import_module(f"accel.{self.name}").PRESETS
         return presets
 
-    def run(self, config: Any, table: LayerTable) -> Run:
-        """Lay layers on the machine and count them."""
+    def run(self, config: Any, table: LayerTable, fidelity: str) -> Run:
+        """Lay layers on the machine and run them at one of its fidelities."""
         accel, mapper = import_module(f"accel.{self.name}"), import_module(f"mappers.{self.name}")
         plan = mapper.best_plan(config, table)
-        return Run(accel.estimate(config, plan), accel.roofline(config), plan.describe)
+        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), plan.describe)
 
 
 MACHINES: Mapping[str, Machine] = {
@@ -57,6 +60,7 @@ MACHINES: Mapping[str, Machine] = {
     for machine in (
         Machine("bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"),
         Machine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
+        Machine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
     )
 }
 

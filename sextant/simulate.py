@@ -13,7 +13,6 @@ import click
 from sextant.machines import Machine, Run, find_machine
 from workloads.errors import ConfigError, WorkloadError
 
-FIDELITIES = ("estimate",)
 SHOWN_LAYERS = 120
 
 
@@ -42,10 +41,10 @@ def simulate_command(
     from workloads.source import open_layers
 
     chosen = find_machine(machine)
-    config = _configuration(chosen, preset, config_file, changes)
+    config, fidelity = _configuration(chosen, preset, config_file, changes)
     table = open_layers(workload)
     try:
-        run = chosen.run(config, table)
+        run = chosen.run(config, table, fidelity)
     except WorkloadError as error:
         raise error.at(f"{workload}, {error.where}") from None
     if as_json:
@@ -59,8 +58,8 @@ def simulate_command(
             click.echo(f"wrote {path}", err=as_json)
 
 
-def _configuration(machine: Machine, preset: str, config_file: str | None, changes: tuple[str, ...]) -> Any:
-    """Return the preset with the file's fields, then the options', changed."""
+def _configuration(machine: Machine, preset: str, config_file: str | None, changes: tuple[str, ...]) -> tuple[Any, str]:
+    """Return the preset with the file's fields, then the options', changed; and the fidelity."""
     from accel.config import configure, read_toml
 
     if preset not in machine.presets:
@@ -74,10 +73,10 @@ def _configuration(machine: Machine, preset: str, config_file: str | None, chang
         if not equals:
             raise ConfigError("--set", "", change, "KEY=VALUE")
         fields[key.strip()] = value.strip()
-    fidelity = fields.pop("fidelity", "estimate")
-    if fidelity not in FIDELITIES:
-        raise ConfigError("--set", "fidelity", fidelity, "one of " + ", ".join(FIDELITIES))
-    return configure(config, fields, "--set")
+    fidelity = str(fields.pop("fidelity", machine.fidelities[0]))
+    if fidelity not in machine.fidelities:
+        raise ConfigError("--set", "fidelity", fidelity, "one of " + ", ".join(machine.fidelities))
+    return configure(config, fields, "--set"), fidelity
 
 
 def _show(run: Run) -> None:

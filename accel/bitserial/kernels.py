@@ -51,8 +51,7 @@ def outer_order(machine, outer, outer_bits, outer_tile, inner, inner_bits, inner
     item = outer_bits * depth
     tail = (inner_bits - 1) * outer_bits  # of a tile that is waited for: its last word, all pairs of bits but a row's
     first_arrival = arrival(min(outer_tile, outer) * outer_bits * depth, machine)
-    end = -item
-    words = 0
+    end = words = 0
     for tile in range(inner_tiles):
         height = min(inner_tile, inner - tile * inner_tile)
         for _ in range(inner_bits):
@@ -69,9 +68,12 @@ def outer_order(machine, outer, outer_bits, outer_tile, inner, inner_bits, inner
 
 @kernel
 def chunk_size(count, tile, words_each, buffer_words):
-    """Return the rows or columns of one chunk: the fewest chunks that fit, in whole tiles, as equal as can be."""
-    chunks = ceil_div(count * words_each, buffer_words)
-    return ceil_div(ceil_div(count, tile), chunks) * tile
+    """Return the rows or columns of one chunk: of the fewest chunks that fit, in whole tiles, the last the smallest."""
+    tiles = ceil_div(count, tile)
+    if count * words_each <= buffer_words:
+        return tiles * tile
+    chunks = ceil_div(tiles, buffer_words // (tile * words_each))
+    return ceil_div(tiles, chunks) * tile
 
 
 @kernel

@@ -302,8 +302,8 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("machines", ["bitfusion", "bitserial"]),
-        ("presets", ["bitfusion paper", "bitserial paper"]),
+        ("machines", ["bitfusion", "bitserial", "systolic"]),
+        ("presets", ["bitfusion paper", "bitserial paper", "systolic paper"]),
         ("networks", list(NETWORKS)),
         ("workloads", [*NETWORKS, "TABLE.csv"]),
         ("recipes", ["edge_vision.toml"]),

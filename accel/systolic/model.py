@@ -1,0 +1,158 @@
+"""The systolic array: simulated with values, cycle by cycle, or counted in closed form. Both give the same counts.
+
+Energy and area are left out: no source that belongs to this array is at hand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from accel.report import LawError, Report
+from accel.roofline import Roofline
+from accel.systolic import kernels
+from accel.systolic.config import DATAFLOWS, Config
+from accel.systolic.plan import REPEATS, K, M, N, Plan
+from workloads.errors import WorkloadError
+from workloads.layers import ACT_BITS, COLUMNS, WGT_BITS, IntArray
+from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
+
+MACHINE = "systolic"
+MOST_OPERANDS = 2**27  # of one layer: 1 GiB as float64
+WIDEST_BITS = 16  # products of two such operands, added over any depth a layer may have, are exact
+
+
+def multiply(config: Config, a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[IntArray, int]:
+    """Multiply two matrices on the array, cycle by cycle, with operands always there in time.
+
+    Parameters
+    ----------
+    config : Config
+    a : array of int, shape (m, k)
+    b : array of int, shape (k, n)
+
+    Returns
+    -------
+    product : ndarray of int64, shape (m, n)
+    cycles : int
+
+    Raises
+    ------
+    WorkloadError
+        If the shapes do not agree or a value has more than 16 bits.
+    """
+    left, right = (_operand(operand, name) for operand, name in ((a, "a"), (b, "b")))
+    if left.shape[1] != right.shape[0]:
+        raise WorkloadError("multiply", "shapes", f"{left.shape} and {right.shape}", "an inner dimension that agrees")
+    if config.dataflow == "is":
+        left, right = np.ascontiguousarray(right.T), np.ascontiguousarray(left.T)
+    product = np.zeros((left.shape[0], right.shape[1]))
+    run = kernels.multiply_outputs_stay if config.dataflow == "os" else kernels.multiply_weights_stay
+    cycles, done = run(left, right, config.rows, config.columns, product)
+    macs = left.shape[0] * left.shape[1] * right.shape[1]
+    if done != macs:
+        raise LawError(f"{MACHINE}: {done} multiplications done of {macs}")
+    result: IntArray = (product.T if config.dataflow == "is" else product).astype(np.int64)
+    return result, int(cycles)
+
+
+def _operand(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "iu" or 0 in array.shape:
+        raise WorkloadError("multiply", name, f"{array.dtype} of shape {array.shape}", "a matrix of whole numbers")
+    if np.abs(array.astype(np.int64)).max() > 2**WIDEST_BITS:
+        raise WorkloadError("multiply", name, int(np.abs(array).max()), f"values of at most {WIDEST_BITS} bits")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def simulate(config: Config, plan: Plan, *, seed: int = 0) -> Report:
+    """Run a planned network with values: signed operands drawn for every layer, widths as the layer has them.
+
+    Parameters
+    ----------
+    config : Config
+    plan : Plan
+        From ``mappers.systolic.best_plan``.
+    seed : int
+        Of the operands; ``operands`` draws them again.
+
+    Returns
+    -------
+    Report
+        ``layers[i].result`` is the layer's outputs, int64 of shape (repeats, m, n).
+    """
+    layers = []
+    for index in range(len(plan.table)):
+        results, computed = [], 0
+        for a, b in zip(*operands(plan, index, seed), strict=True):
+            product, cycles = multiply(config, a, b)
+            results.append(product)
+            computed += cycles
+        report = _layer_report(config, plan, index, "simulate", np.stack(results))
+        if report.counters["compute_cycles"] != computed:
+            raise LawError(f"{MACHINE}, {report.name}: {computed} cycles, {report.counters['compute_cycles']} counted")
+        layers.append(report)
+    return Report.of_layers(tuple(layers), name=plan.table.name)
+
+
+def estimate(config: Config, plan: Plan) -> Report:
+    """Count a planned network in closed form; the counts equal those of ``simulate``."""
+    layers = tuple(_layer_report(config, plan, index, "estimate", None) for index in range(len(plan.table)))
+    return Report.of_layers(layers, name=plan.table.name)
+
+
+def operands(plan: Plan, index: int, seed: int) -> tuple[IntArray, IntArray]:
+    """Draw the operands of one layer: shapes (repeats, m, k) and (repeats, k, n)."""
+    m, n, k, repeats = (int(plan.products[index, column]) for column in (M, N, K, REPEATS))
+    if repeats * k * (m + n) > MOST_OPERANDS:
+        where = f"{plan.table.name}, layer {plan.table.layer_names[index]}"
+        raise WorkloadError(where, "operands", repeats * k * (m + n), f"at most {MOST_OPERANDS}, or fidelity=estimate")
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+    drawn = []
+    for shape, column in (((repeats, m, k), ACT_BITS), ((repeats, k, n), WGT_BITS)):
+        half = 1 << (int(plan.table.values[index, column]) - 1)
+        drawn.append(random.integers(-half, half, shape))
+    return drawn[0], drawn[1]
+
+
+def _layer_report(config: Config, plan: Plan, index: int, fidelity: str, result: IntArray | None) -> Report:
+    row = plan.table.values[index]
+    for column in (ACT_BITS, WGT_BITS):
+        if row[column] > WIDEST_BITS:
+            where = f"{plan.table.name}, layer {plan.table.layer_names[index]}"
+            raise WorkloadError(where, COLUMNS[column], int(row[column]), f"1..{WIDEST_BITS} on {MACHINE}")
+    m, n, k, repeats = (int(plan.products[index, column]) for column in (M, N, K, REPEATS))
+    counted = np.zeros(len(kernels.COUNTERS), np.int64)
+    half_bits = config.sram_bytes * BITS_PER_BYTE // 2
+    kernels.count_product(
+        DATAFLOWS.index(config.dataflow), m, n, k, int(row[ACT_BITS]), int(row[WGT_BITS]),
+        config.rows, config.columns, half_bits, config.dram_bits_per_cycle, counted,
+    )  # fmt: skip
+    count = dict(zip(kernels.COUNTERS, (repeats * counted).tolist(), strict=True))
+    macs = m * n * k * repeats
+    traffic = count["read_bits"] + count["write_bits"]
+    return Report(
+        machine=MACHINE,
+        name=plan.table.layer_names[index],
+        fidelity=fidelity,
+        cycles=count["compute_cycles"] + count["stall_cycles"],
+        clock_hz=config.clock_hz,
+        operations=OPERATIONS_PER_MAC * macs,
+        compute_bound_cycles=-(-macs // (config.rows * config.columns)),
+        bandwidth_bound_cycles=-(-traffic // config.dram_bits_per_cycle),
+        dram_bytes={
+            "read": -(-count["read_bits"] // BITS_PER_BYTE),
+            "write": -(-count["write_bits"] // BITS_PER_BYTE),
+        },
+        cycle_stack={"compute": count["compute_cycles"], "dram_stall": count["stall_cycles"]},
+        energy_pj={},
+        area_mm2={},
+        counters=count,
+        result=result,
+    )
+
+
+def roofline(config: Config) -> Roofline:
+    """Return the bounds of a configuration; its units take operands of any width in one cycle."""
+    peak = OPERATIONS_PER_MAC * config.rows * config.columns * config.clock_hz / 1e9
+    return Roofline({"any width": peak}, config.dram_bits_per_cycle / BITS_PER_BYTE * config.clock_hz)
