@@ -69,7 +69,7 @@ def sram_bank(bank_bytes: float, read_write_ports: int, field: str) -> MemoryBan
     low, high = BANK_BYTES
     if not low <= bank_bytes <= high:
         raise ConfigError("technology", f"bytes per bank of {field}", f"{bank_bytes:g}", f"{low}..{high}")
-    rows = np.array([row for row in tables()["sram_45nm"]["rows"] if row[1] == read_write_ports])
+    rows = np.array([row[:-1] for row in tables()["sram_45nm"]["rows"] if row[1] == read_write_ports])
     read_nj, write_nj, area_mm2 = (_power_law(rows[:, 0], rows[:, column], bank_bytes) for column in (2, 3, 4))
     return MemoryBank(read_nj * PJ_PER_NJ / WORD_BITS, write_nj * PJ_PER_NJ / WORD_BITS, area_mm2)
 

@@ -99,3 +99,11 @@ def test_arrays_are_the_stored_ones_of_two_to_eight_bits(shared_data: Path) -> N
         if (row["max_bits"], row["min_bits"], row["module"]) == ("8", "2", "systolic_array")
     ]
     assert sorted(map(list, ARRAYS)) == sorted(stored)
+
+
+def test_every_row_names_a_source_that_is_listed() -> None:
+    listed = tables()["sources"]
+    assert all(entry["source"] and entry["grade"] for entry in listed.values())
+    for name, table in tables().items():
+        if name != "sources":
+            assert all(len(row) == len(table["columns"]) and row[-1] in listed for row in table["rows"]), name
