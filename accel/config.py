@@ -136,16 +136,18 @@ def content_key(config: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def configure(base: Config, changes: Mapping[str, object], where: str) -> Config:
+def configure(base: Config, changes: Mapping[str, object], where: str, *, as_text: bool = False) -> Config:
     """Return a configuration with some fields changed.
 
     Parameters
     ----------
     base : dataclass
     changes : mapping of str to value
-        Text is read as the field's type (a command line has only text); other values must have it.
+        Values of the fields' types.
     where : str
         What an error names as the place: a file or an option.
+    as_text : bool
+        Read text as the field's type, because a command line has only text.
 
     Raises
     ------
@@ -158,7 +160,7 @@ def configure(base: Config, changes: Mapping[str, object], where: str) -> Config
         if name not in known:
             raise ConfigError(where, name, value, "one of " + ", ".join(known))
         try:
-            parsed[name] = known[name].parse(value) if isinstance(value, str) else value
+            parsed[name] = known[name].parse(value) if as_text and isinstance(value, str) else value
         except (ValueError, KeyError):
             raise ConfigError(where, name, value, str(known[name])) from None
     try:

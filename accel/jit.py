@@ -82,7 +82,7 @@ def cache_folder() -> Path:
     else:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sextant"
         if not _writable(root):
-            root = Path(tempfile.gettempdir()) / f"sextant-{os.getuid()}"
+            root = Path(tempfile.mkdtemp(prefix="sextant-"))  # for this process: others could write a shared one
     return root / f"kernels-{_build_hash()}"
 
 
@@ -95,7 +95,7 @@ def _writable(folder: Path) -> bool:
 
 
 def _build_hash() -> str:
-    """Hash what machine code depends on: our sources, numba, numpy, Python and the processor."""
+    """Hash what machine code depends on; numba itself tells processors apart."""
     digest = hashlib.sha256()
     for part in (numba.__version__, np.__version__, sys.version, platform.machine()):
         digest.update(part.encode())

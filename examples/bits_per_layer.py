@@ -1,6 +1,6 @@
 """Which layers of MobileNetV2 gain most from 4-bit operands? One layer at a time, on the published BitFusion.
 
-Run: python examples/bits_per_layer.py
+Run: .venv/bin/python examples/bits_per_layer.py
 """
 
 import numpy as np

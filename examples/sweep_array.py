@@ -1,6 +1,6 @@
 """How many fusion units can 12 GB/s feed? Sweeps the array and the DRAM width for AlexNet, and draws it.
 
-Run: python examples/sweep_array.py
+Run: .venv/bin/python examples/sweep_array.py
 """
 
 from dataclasses import replace
@@ -33,7 +33,9 @@ for dram_bits in (64, 192, 512):
     axes.plot(
         [16 * count for count in columns], [report.gops for report in reports], "o-", label=f"{dram_bits} bit/cycle"
     )
-axes.set(xscale="log", xlabel="fusion units", ylabel="achieved [GOPS]", title="AlexNet (2x) on BitFusion, 500 MHz")
+axes.set(xscale="log", xticks=[16 * count for count in columns], xticklabels=[16 * count for count in columns])
+axes.minorticks_off()
+axes.set(xlabel="fusion units", ylabel="achieved [GOPS]", title="AlexNet (2x) on BitFusion, 500 MHz")
 axes.legend(title="DRAM port", frameon=False)
 Path("build").mkdir(exist_ok=True)
 figure.savefig("build/sweep_array.png", dpi=150)

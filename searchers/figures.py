@@ -33,12 +33,14 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "savefig.dpi": 160,
+    "text.parse_math": False,  # names are shown as they are
 }
 CAUSE_COLOURS = {"compute": "#3b6ea5", "dram_stall": "#d9822b"}
 CAUSE_NAMES = {"compute": "computing", "dram_stall": "waiting for DRAM"}
 ACCENT = "#b3202a"
 LAYER_INCHES = 0.17
 NAMED_LAYERS = 6
+LONGEST_NAME = 32
 
 
 def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path]:
@@ -53,7 +55,10 @@ def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path
 
 
 def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point], front: Sequence[Point]) -> None:
-    names = [*study.objectives[:2], *(["area_mm2"] if len(study.objectives) < 2 else [])]
+    names = [
+        *study.objectives[:2],
+        *(["area_mm2" if study.objectives[0] != "area_mm2" else "seconds"] if len(study.objectives) < 2 else []),
+    ]
     across, up = names[0], names[1]
     others = [point for point in points if point.outcome.quantities and study.violation(point.outcome) == 0.0]
     x, y = _columns(others, across, up)
@@ -145,7 +150,7 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
         above = (0, 8 + 9 * (height % 3))  # neighbours' numbers stand at different heights
         axes.annotate(str(rank), spot, xytext=above, textcoords="offset points", fontsize=8, ha="center", weight="bold")
         # An empty mark carries the layer's name into the legend.
-        axes.plot([], [], " ", label=f"{rank}  {layers[place].name}, {share[place]:.0%}")
+        axes.plot([], [], " ", label=f"{rank}  {_shortened(layers[place].name)}, {share[place]:.0%}")
     axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="whole network")
     axes.set(xscale="log", yscale="log", xlabel="operations per DRAM byte", ylabel="achieved [GOPS]")
     axes.set_title(
@@ -168,13 +173,17 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
         label = f"{CAUSE_NAMES.get(cause, cause)}, {report.cycle_stack[cause] / report.cycles:.0%}"
         axes.barh(np.arange(len(layers)), width, left=left, height=0.78, color=CAUSE_COLOURS.get(cause), label=label)
         left += width
-    axes.set_yticks(np.arange(len(layers)), [layer.name for layer in layers], fontsize=7)
+    axes.set_yticks(np.arange(len(layers)), [_shortened(layer.name) for layer in layers], fontsize=7)
     axes.set(xlabel="time [ms]", ylim=(-0.7, len(layers) - 0.3))
     axes.grid(axis="y", visible=False)
     axes.legend(loc="best", fontsize=8)
     total = f"{report.cycles:,} cycles = {report.seconds * 1e3:.3g} ms"
     axes.set_title(f"{report.name}: where the time goes, {total}", fontsize=9, loc="left")
     return _save(figure, folder, "cycle_stack.png")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 def _save(figure: Figure, folder: Path, name: str) -> Path:

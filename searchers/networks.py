@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
 from searchers.space import Candidate, Choice, Condition, Knob, Vector
-from workloads.catalog import build_table
 from workloads.errors import StudyError
 from workloads.layers import IntArray, LayerTable
 from workloads.networks import once_for_all
+from workloads.source import open_layers
 
 
 class SearchedNetwork(Protocol):
@@ -29,6 +30,8 @@ class SearchedNetwork(Protocol):
         When a slot is used at all.
     largest_macs : float
         Multiply-accumulates of the largest choice.
+    content : str
+        Hash of what a file held, empty where a name says it all.
     """
 
     knobs: dict[str, Knob]
@@ -36,6 +39,7 @@ class SearchedNetwork(Protocol):
     slots: tuple[str, ...]
     slot_condition: Condition | None
     largest_macs: float
+    content: str
 
     def build(self, candidate: Candidate) -> tuple[LayerTable, IntArray]:
         """Return a choice's layers, and the slot of each."""
@@ -48,6 +52,7 @@ class OnceForAllNetwork:
     def __init__(self, *, width: float, batch: int, options: Mapping[str, tuple[int, ...]]) -> None:
         self._family = once_for_all.OnceForAll(width)
         self._batch = batch
+        self.content = ""
         blocks = once_for_all.STAGES * once_for_all.MOST_BLOCKS
         self.knobs: dict[str, Knob] = {
             "image_size": Choice(options["image_size"]),
@@ -92,10 +97,11 @@ def _block_of(slot: str) -> tuple[int, int]:
 
 
 class FixedNetwork:
-    """A network by name: only its widths are to choose."""
+    """A network by name or layer table: only its widths are to choose."""
 
     def __init__(self, name: str) -> None:
-        self._table = build_table(name)
+        self._table = open_layers(name)
+        self.content = hashlib.sha256(self._table.values.tobytes()).hexdigest()
         self.knobs: dict[str, Knob] = {}
         self.conditions: dict[str, Condition] = {}
         self.slots = self._table.layer_names
@@ -108,6 +114,7 @@ class FixedNetwork:
         return self._table, self._all
 
 
+LARGEST_BATCH = 4096
 FAMILY_OPTIONS: dict[str, tuple[int, ...]] = {
     "image_size": once_for_all.IMAGE_SIZES,
     "depth": once_for_all.DEPTHS,
@@ -135,7 +142,9 @@ def read_network(section: Mapping[str, object], where: str) -> SearchedNetwork:
     """
     if "name" in section:
         _refuse_unknown(section, {"name"}, where)
-        return FixedNetwork(str(section["name"]))
+        if not isinstance(section["name"], str):
+            raise StudyError(where, "network.name", section["name"], "a network by name, or a layer table (.csv)")
+        return FixedNetwork(section["name"])
     if section.get("family") != once_for_all.NAME:
         raise StudyError(where, "network.family", section.get("family"), f"{once_for_all.NAME}, or network.name")
     _refuse_unknown(section, {"family", "width", "batch", *FAMILY_OPTIONS}, where)
@@ -143,14 +152,18 @@ def read_network(section: Mapping[str, object], where: str) -> SearchedNetwork:
     for key, allowed in FAMILY_OPTIONS.items():
         chosen = section.get(key, allowed)
         need = f"a list of values out of {', '.join(map(str, allowed))}"
-        if not isinstance(chosen, list | tuple) or not chosen or any(value not in allowed for value in chosen):
+        if (
+            not isinstance(chosen, list | tuple)
+            or not chosen
+            or any(type(value) is not int or value not in allowed for value in chosen)
+        ):
             raise StudyError(where, f"network.{key}", chosen, need)
         options[key] = tuple(chosen)
     width, batch = section.get("width", 1.0), section.get("batch", 1)
-    if width not in once_for_all.WIDTHS:
+    if isinstance(width, bool) or width not in once_for_all.WIDTHS:
         raise StudyError(where, "network.width", width, "one of " + ", ".join(map(str, once_for_all.WIDTHS)))
-    if type(batch) is not int or batch < 1:
-        raise StudyError(where, "network.batch", batch, "a whole number from 1")
+    if type(batch) is not int or not 1 <= batch <= LARGEST_BATCH:
+        raise StudyError(where, "network.batch", batch, f"a whole number, 1..{LARGEST_BATCH}")
     return OnceForAllNetwork(width=float(width), batch=batch, options=options)
 
 

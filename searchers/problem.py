@@ -52,6 +52,7 @@ class Problem:
         machine_knobs: Mapping[str, Element],
     ) -> None:
         self._network, self._machine = network, machine
+        self.content = network.content
         knobs: dict[str, Knob] = {f"network.{name}": knob for name, knob in network.knobs.items()}
         conditions = {f"network.{name}": _in_network(condition) for name, condition in network.conditions.items()}
         for name, element in bits.items():

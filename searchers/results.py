@@ -21,25 +21,32 @@ PRESET = "paper"  # what a command that computes a design again starts from
 RESULTS, FRONT, CHOSEN_LAYERS = "results.csv", "front.csv", "chosen_layers.csv"
 
 
-def write_points(study: Study, points: Sequence[Point], path: Path) -> None:
-    """Write points as CSV: where each came from, its quantities, and its values by knob."""
+def write_points(study: Study, points: Sequence[Point], path: Path, *, only: Sequence[Point] | None = None) -> None:
+    """Write points as CSV: number and origin of each, its quantities, and its values by knob.
+
+    ``design`` is a point's number among all points of the study, in every file.
+    """
     names = list(QUANTITIES)
     knobs = list(study.problem.space.knobs)
     try:
-        file = path.open("w", newline="", encoding="utf-8")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["design", "generation", "place", "state", "reason", "violation", *names, *knobs])
+            chosen = None if only is None else {(point.generation, point.place) for point in only}
+            for design, point in enumerate(points):
+                if chosen is None or (point.generation, point.place) in chosen:
+                    writer.writerow(_row(study, design, point, names, knobs))
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}, need a file that can be written") from error
-    with file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["generation", "place", "state", "reason", "violation", *names, *knobs])
-        for point in points:
-            done = bool(point.outcome.quantities)
-            violation = study.violation(point.outcome) if done else ""
-            values = [point.outcome.quantities[name] if done else "" for name in names]
-            chosen = study.problem.describe(point.genome)
-            texts = [_text(chosen[knob]) for knob in knobs]
-            state = DONE if done else FAILED
-            writer.writerow([point.generation, point.place, state, point.outcome.reason, violation, *values, *texts])
+
+
+def _row(study: Study, design: int, point: Point, names: Sequence[str], knobs: Sequence[str]) -> list[object]:
+    done = bool(point.outcome.quantities)
+    violation = study.violation(point.outcome) if done else ""
+    values = [point.outcome.quantities[name] if done else "" for name in names]
+    chosen = study.problem.describe(point.genome)
+    where = [design, point.generation, point.place, DONE if done else FAILED, point.outcome.reason, violation]
+    return [*where, *values, *(_text(chosen[knob]) for knob in knobs)]
 
 
 def _text(value: object) -> str:
@@ -51,9 +58,12 @@ def write_results(study: Study, points: Sequence[Point], folder: Path) -> tuple[
     front = front_of(study, points)
     chosen = knee(study, front)
     write_points(study, points, folder / RESULTS)
-    write_points(study, front, folder / FRONT)
+    write_points(study, points, folder / FRONT, only=front)
     _, table = study.problem.build(front[chosen].genome)
-    write_layers(table, folder / CHOSEN_LAYERS)
+    try:
+        write_layers(table, folder / CHOSEN_LAYERS)
+    except OSError as error:
+        raise OutputError(f"{folder / CHOSEN_LAYERS}: {error.strerror}, need a file that can be written") from error
     return front, chosen
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from searchers.algorithm import make_algorithm
+from searchers.quantities import QUANTITIES
 from searchers.space import Genomes
 from searchers.store import Point, Store, genomes_of
 from searchers.study import Study
@@ -92,7 +93,7 @@ def run_study(
 
 def _generation(store: Store, pool: Workers, generation: int, asked: Genomes) -> list[Point]:
     """Return the points of a generation: those kept before, and the others evaluated and kept now."""
-    points = store.generation(generation)[: len(asked)]
+    points = checked(store.generation(generation)[: len(asked)])
     if points and not np.array_equal(genomes_of(points), asked[: len(points)]):
         raise StoreError(f"generation {generation} of the store is not what the study asks, need another folder")
     missing = asked[len(points) :]
@@ -104,6 +105,21 @@ def _generation(store: Store, pool: Workers, generation: int, asked: Genomes) ->
         ]
         store.add(fresh)
         points += fresh
+    return points
+
+
+def checked(points: list[Point]) -> list[Point]:
+    """Return points of a store if each has the quantities this release computes.
+
+    Raises
+    ------
+    StoreError
+        Naming the first that has not.
+    """
+    for point in points:
+        if point.outcome.quantities and point.outcome.quantities.keys() != QUANTITIES.keys():
+            place = f"point {point.generation}/{point.place}"
+            raise StoreError(f"{place} of the store holds other quantities, need those of this release")
     return points
 
 

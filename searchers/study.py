@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from accel import bitfusion
-from accel.config import Limit, Number, OneOf, Switch, Whole, configure, limits, read_toml
+from accel.config import Limit, Number, OneOf, Switch, Whole, configure, content_key, limits, read_toml
 from searchers.algorithm import ALGORITHMS
 from searchers.networks import read_network
 from searchers.problem import Outcome, Problem
@@ -21,8 +21,9 @@ from searchers.quantities import QUANTITIES
 from searchers.space import Choice, Element, Integer, Real
 from workloads.errors import InputError, StudyError
 
+LARGEST_POPULATION = 100_000
 MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised when they change
-UNBUILDABLE = 1e6  # violation of a candidate without a report: worse than any constraint can be
+UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any other
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
 _RANGE_KEYS = {Whole: {"low", "high", "step"}, Number: {"low", "high", "log"}, Switch: set[str](), OneOf: set[str]()}
 SECTIONS = ("name", "seed", "budget", "algorithm", "network", "bits", "machine", "objectives", "constraints")
@@ -124,10 +125,10 @@ def read_study(
     name = algorithm or settings.get("name", "nsga2")
     _one_of(where if algorithm is None else "command line", "algorithm.name", name, ALGORITHMS)
     chosen: dict[str, Any] = {
-        "name": str(text.get("name", Path(path).stem)),
+        "name": _text(where, "name", text.get("name", Path(path).stem)),
         "seed": _whole(where, "seed", text.get("seed", 1) if seed is None else seed, 0),
         "budget": _whole(where, "budget", text.get("budget") if budget is None else budget, 1),
-        "population": _whole(where, "algorithm.population", settings.get("population", 100), 2),
+        "population": _whole(where, "algorithm.population", settings.get("population", 100), 2, LARGEST_POPULATION),
         "algorithm": name,
     }
     objectives = _objectives(text.get("objectives"), where)
@@ -139,6 +140,10 @@ def read_study(
     settled = {section: text.get(section) for section in ("network", "bits", "machine")}
     settled |= {"objectives": objectives, "constraints": [repr(limit) for limit in constraints], **chosen}
     # A larger budget continues the same study, and a name changes nothing.
+    settled |= {
+        "content": problem.content,
+        "presets": {name: content_key(config) for name, config in bitfusion.PRESETS.items()},
+    }
     settled |= {"model": MODEL_VERSION, "budget": None, "name": None}
     key = hashlib.sha256(json.dumps(settled).encode()).hexdigest()
     return Study(objectives=objectives, constraints=constraints, problem=problem, key=key, **chosen)
@@ -253,7 +258,14 @@ def _known(given: Mapping[str, Any], known: Sequence[str], where: str, prefix: s
             raise StudyError(where, prefix + key, value, "one of " + ", ".join(known))
 
 
-def _whole(where: str, field: str, value: object, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise StudyError(where, field, value, f"a whole number from {low}")
+def _text(where: str, field: str, value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise StudyError(where, field, value, "text on one line")
+    return value
+
+
+def _whole(where: str, field: str, value: object, low: int, high: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        allowed = f"a whole number from {low}" if high is None else f"a whole number, {low}..{high}"
+        raise StudyError(where, field, value, allowed)
     return value

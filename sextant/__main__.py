@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -64,6 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     Exit codes: 2 bad input, 3 interrupted and resumable, 4 study folder unusable.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode still shows the rest
     try:
         command.main(args=arguments, prog_name="sextant", standalone_mode=False)
     except click.exceptions.Abort:

@@ -17,7 +17,7 @@ KINDS = ("machines", "presets", "workloads", "networks", "recipes")
 def list_command(kind: str) -> None:
     """List machines, presets, workloads, networks or recipes."""
     for name, text in _entries(kind):
-        click.echo(f"{name:<24}{text}")
+        click.echo(f"{name:<28}{text}")
 
 
 def _entries(kind: str) -> list[tuple[str, str]]:
@@ -33,10 +33,10 @@ def _entries(kind: str) -> list[tuple[str, str]]:
         from workloads.catalog import NETWORKS
 
         entries = [(name, entry.description) for name, entry in NETWORKS.items()]
-        files = [("TABLE.csv", "a layer table; columns as workloads/layer_csv.py says")]
+        files = [("TABLE.csv", "a layer table: name, kind, batch, in_h, ... as in examples/lenet5.csv")]
         return entries + (files if kind == "workloads" else [])
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
-    return [(recipe.name, _first_comment(recipe)) for recipe in recipes]
+    return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 
 
 def _first_comment(recipe: Path) -> str:

@@ -39,11 +39,9 @@ def cosearch_command(
 @_workers
 def resume_command(folder: Path, budget: int | None, workers: int) -> None:
     """Continue the study in FOLDER; a larger --budget goes on where it ended."""
-    from sextant.studies import keep_options, kept_study, run_and_show
+    from sextant.studies import raise_budget, run_and_show
 
-    study = kept_study(folder, budget=budget)
-    keep_options(study, folder)
-    run_and_show(study, folder, workers)
+    run_and_show(raise_budget(folder, budget), folder, workers)
 
 
 @click.command("export")

@@ -9,9 +9,11 @@ import click
 
 @click.command("plot")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--design", type=int, help="Place in front.csv, from 0  [default: nearest to the best of all]")
+@click.option(
+    "--design", type=int, help="Its number in results.csv or front.csv  [default: nearest to the best of all]"
+)
 def plot_command(folder: Path, design: int | None) -> None:
-    """Draw the front of the study in FOLDER, and the roofline and cycle stack of one design of it."""
+    """Draw the front of the study in FOLDER, and the roofline and cycle stack of one of its designs."""
     from accel import bitfusion
     from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
@@ -23,12 +25,14 @@ def plot_command(folder: Path, design: int | None) -> None:
     front = front_of(study, points)
     if not front:
         raise StudyError(str(folder), "", f"{len(points)} points, none feasible", "at least one feasible point")
-    place = knee(study, front) if design is None else design
-    if not 0 <= place < len(front):
-        raise StudyError(str(folder), "--design", design, f"0..{len(front) - 1}")
-    config, _ = study.problem.build(front[place].genome)
+    chosen = front[knee(study, front)]
+    if design is not None:
+        if not 0 <= design < len(points) or not points[design].outcome.quantities:
+            raise StudyError(str(folder), "--design", design, f"0..{len(points) - 1}, a design that was built")
+        chosen = points[design]
+    config, _ = study.problem.build(chosen.genome)
     for picture in (
         *draw_study(study, points, folder),
-        *draw_report(bitfusion.roofline(config), study.problem.report(front[place].genome), folder),
+        *draw_report(bitfusion.roofline(config), study.problem.report(chosen.genome), folder),
     ):
         click.echo(f"wrote {picture}")

@@ -70,13 +70,13 @@ def _configuration(machine: Machine, preset: str, config_file: str | None, chang
     fields: dict[str, object] = {}
     for change in changes:
         key, equals, value = change.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             raise ConfigError("--set", "", change, "KEY=VALUE")
         fields[key.strip()] = value.strip()
     fidelity = str(fields.pop("fidelity", machine.fidelities[0]))
     if fidelity not in machine.fidelities:
         raise ConfigError("--set", "fidelity", fidelity, "one of " + ", ".join(machine.fidelities))
-    return configure(config, fields, "--set"), fidelity
+    return configure(config, fields, "--set", as_text=True), fidelity
 
 
 def _show(run: Run) -> None:
@@ -87,7 +87,7 @@ def _show(run: Run) -> None:
     report = run.report
     console = Console(width=None if sys.stdout.isatty() else 120)
     total = Table(
-        title=f"{report.name} on {report.machine} ({report.fidelity})", title_justify="left", show_header=False
+        title=escape(f"{report.name} on {report.machine} ({report.fidelity})"), title_justify="left", show_header=False
     )
     stack = ", ".join(f"{cause} {count / report.cycles:.0%}" for cause, count in report.cycle_stack.items())
     traffic = ", ".join(f"{stream} {count / 1e6:.2f}" for stream, count in report.dram_bytes.items())

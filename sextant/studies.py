@@ -15,14 +15,15 @@ from accel.config import read_toml
 from searchers.figures import draw_report, draw_study
 from searchers.quantities import QUANTITIES
 from searchers.results import CHOSEN_LAYERS, FRONT, RESULTS, fingerprint, reproduce, write_results
-from searchers.run import Progress, run_study
+from searchers.run import Progress, checked, run_study
 from searchers.store import Point, Store
 from searchers.study import Study, read_study
-from workloads.errors import StoreError
+from workloads.errors import StoreError, StudyError
 
 STUDY_COPY, OPTIONS = "study.toml", "options.toml"
 OPTION_KEYS = {"budget", "seed", "algorithm"}
 SHOWN_FRONT = 12
+COMPILING = "compiling kernels, which takes half a minute the first time"
 
 
 def kept_study(folder: Path, *, budget: int | None = None) -> Study:
@@ -40,7 +41,7 @@ def kept_study(folder: Path, *, budget: int | None = None) -> Study:
 def kept_points(study: Study, folder: Path) -> list[Point]:
     """Return the points a folder holds."""
     with Store(folder, study.key) as store:
-        return store.points()
+        return checked(store.points())
 
 
 def keep_study(study_file: str, study: Study, folder: Path) -> None:
@@ -50,20 +51,42 @@ def keep_study(study_file: str, study: Study, folder: Path) -> None:
     text = Path(study_file).read_text(encoding="utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        keep_options(study, folder)
-        (folder / STUDY_COPY).write_text(text, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{folder}: {error.strerror}, need a folder that can be written") from error
+    keep_options(study, folder)
+    _write(folder / STUDY_COPY, text)
+
+
+def raise_budget(folder: Path, budget: int | None) -> Study:
+    """Read the study a folder holds and keep a larger budget for it, unless another process works on it."""
+    study = kept_study(folder, budget=budget)
+    with Store(folder, study.key):
+        before = kept_study(folder).budget
+        if study.budget < before:
+            raise StudyError("command line", "--budget", budget, f"at least {before}, the study's own")
+        keep_options(study, folder)
+    return study
 
 
 def keep_options(study: Study, folder: Path) -> None:
     """Write the options a study is run with."""
-    options = f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n'
-    (folder / OPTIONS).write_text(options, encoding="utf-8")
+    _write(folder / OPTIONS, f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n')
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}, need a file that can be written") from error
 
 
 def run_and_show(study: Study, folder: Path, workers: int) -> None:
     """Run a study to its budget; print its front, and write its tables and pictures."""
+    space = study.problem.space
+    click.echo(f"{study.name}: {len(space)} choices, 10^{space.size_log10:.0f} candidates", err=True)
     with _progress(study.budget) as shown:
         points = run_study(study, folder, workers=workers, progress=shown)
     front, chosen = write_results(study, points, folder)
@@ -81,16 +104,17 @@ def run_and_show(study: Study, folder: Path, workers: int) -> None:
 @contextmanager
 def _progress(budget: int) -> Iterator[Callable[[Progress], None]]:
     """Show progress: a bar on a terminal, a line every tenth of the budget elsewhere."""
-    started = time.monotonic()
+    rate = _Rate()
     if not sys.stderr.isatty():
+        click.echo(COMPILING, err=True)
         shown = [0]
 
         def line(state: Progress) -> None:
+            per_second = rate.after(state.evaluated)
             tenth = 10 * state.evaluated // budget
             if tenth > shown[0]:
                 shown[0] = tenth
-                rate = state.evaluated / (time.monotonic() - started)
-                click.echo(f"{state.evaluated:>7} of {budget} evaluated, {rate:.0f}/s, {_standing(state)}", err=True)
+                click.echo(f"{state.evaluated:>7} of {budget} evaluated{per_second}, {_standing(state)}", err=True)
 
         yield line
         return
@@ -100,13 +124,29 @@ def _progress(budget: int) -> Iterator[Callable[[Progress], None]]:
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[standing]}"), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=budget, standing="compiling kernels on the first run ...")
+        task = bar.add_task("", total=budget, standing=COMPILING)
 
         def advance(state: Progress) -> None:
-            rate = state.evaluated / (time.monotonic() - started)
-            bar.update(task, completed=state.evaluated, standing=f"{rate:.0f}/s, {_standing(state)}")
+            standing = f"{rate.after(state.evaluated)}, {_standing(state)}".removeprefix(", ")
+            bar.update(task, completed=state.evaluated, standing=standing)
 
         yield advance
+
+
+class _Rate:
+    """Evaluations per second since the first generation, which may have waited for the compiler."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def after(self, evaluated: int) -> str:
+        """Return the rate as text, empty for the first generation."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, evaluated
+            return ""
+        started, before = self._first
+        return f", {(evaluated - before) / max(now - started, 1e-9):.0f}/s"
 
 
 def _standing(state: Progress) -> str:
@@ -115,6 +155,7 @@ def _standing(state: Progress) -> str:
 
 def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -123,7 +164,7 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     title = f"front of {study.name}: {len(front)} designs" + (
         f", every {step}th and the chosen one" if step > 1 else ""
     )
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     names = [
         *study.objectives,
         *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workloads.errors import ConfigError
+from workloads.errors import OutputError
 
 if TYPE_CHECKING:
     from validation.numbers import Comparison
@@ -66,7 +66,7 @@ def _write(rows: list[dict[str, object]], folder: Path) -> None:
             writer.writeheader()
             writer.writerows(rows)
     except OSError as error:
-        raise ConfigError("--out", "", f"{folder}: {error.strerror}", "a folder that can be written") from error
+        raise OutputError(f"{folder}: {error.strerror}, need a folder that can be written") from error
     click.echo(f"wrote {folder}/validation.csv", err=True)
 
 

@@ -9,6 +9,7 @@ from workloads.errors import WorkloadError
 from workloads.layers import COLUMNS, Layer, LayerTable
 
 REQUIRED = ("name", *(column for column in COLUMNS if column != "reads_input"))
+SURPLUS = "cells beyond the headings"
 LARGEST_FILE_BYTES = 64 * 2**20
 
 
@@ -32,8 +33,11 @@ def read_layers(path: str | Path) -> LayerTable:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise WorkloadError(str(path), "size", f"{path.stat().st_size} bytes", f"at most {LARGEST_FILE_BYTES}")
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restkey=SURPLUS)
             missing = [column for column in REQUIRED if column not in (reader.fieldnames or ())]
+            doubled = [name for name in set(reader.fieldnames or ()) if (reader.fieldnames or []).count(name) > 1]
+            if doubled:
+                raise WorkloadError(str(path), "column", min(doubled), "every column once")
             if missing:
                 raise WorkloadError(str(path), "column " + missing[0], None, "columns " + ", ".join(REQUIRED))
             for row in reader:
@@ -56,6 +60,10 @@ def write_layers(table: LayerTable, path: str | Path) -> None:
 
 
 def _layer(where: str, row: dict[str, str]) -> Layer:
+    if SURPLUS in row:
+        raise WorkloadError(where, "cells", f"{len(row[SURPLUS])} too many", "as many as headings")
+    if not row["name"]:
+        raise WorkloadError(where, "name", None, "a name for every layer")
     fields: dict[str, int] = {}
     for column in COLUMNS[1:]:
         text = row.get(column)

@@ -43,7 +43,8 @@ class Layer:
     batch : int
         Images processed together.
     in_h, in_w, in_c, out_h, out_w, out_c : int
-        Input and output feature map of one image [elements]. A linear layer has maps of 1 x 1; a matmul of
+        Input and output feature map of one image [elements]. A linear layer maps in_c to out_c for every element
+        of its map, 1 x 1 for a flattened image, tokens x 1 for a sequence; a matmul of
         R x K by K x C has ``out_h = in_h = R``, ``in_c = K`` and ``out_c = C`` (times ``groups``).
     kernel_h, kernel_w, stride, groups : int
         Filter window [elements], its step, and independent channel groups.
@@ -215,7 +216,10 @@ class LayerTable:
         values = self.values.copy()
         values[:, BATCH] = batch
         values.setflags(write=False)
-        return LayerTable(self.name, self.layer_names, values)
+        table = LayerTable(self.name, self.layer_names, values)
+        if table.macs.max() > MOST_MACS:
+            raise WorkloadError(self.name, "batch", batch, f"at most {MOST_MACS} multiply-accumulates a layer")
+        return table
 
     @property
     def macs(self) -> IntArray:

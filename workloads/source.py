@@ -23,7 +23,7 @@ def open_layers(source: str) -> LayerTable:
     WorkloadError
         If there is no such file or network, or the file holds no possible layers.
     """
-    if source.endswith(".csv"):
+    if source.lower().endswith(".csv"):
         return read_layers(source)
     if Path(source).suffix and Path(source).exists():
         raise WorkloadError(

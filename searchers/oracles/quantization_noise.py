@@ -17,8 +17,6 @@ import numpy as np
 
 from workloads.layers import ACT_BITS, WGT_BITS, LayerTable
 
-RANK_ONLY = True
-
 
 def quantization_noise_db(table: LayerTable, largest_macs: float) -> float:
     """Return the noise proxy of a quantized network [dB]; smaller is better.

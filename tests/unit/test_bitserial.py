@@ -83,10 +83,10 @@ def test_impossible_clocks_are_refused(value: float) -> None:
 
 
 def test_text_from_a_command_line_is_read_and_refused_by_its_place() -> None:
-    changed = configure(PAPER, {"tile_rows": "8", "clock_hz": "1e8"}, "--set")
+    changed = configure(PAPER, {"tile_rows": "8", "clock_hz": "1e8"}, "--set", as_text=True)
     assert changed == replace(PAPER, tile_rows=8, clock_hz=1e8)
     with pytest.raises(ConfigError) as caught:
-        configure(PAPER, {"tile_rows": "257"}, "--set")
+        configure(PAPER, {"tile_rows": "257"}, "--set", as_text=True)
     assert str(caught.value) == "--set: tile_rows = 257, need a whole number, 1..256"
 
 

@@ -306,13 +306,13 @@ def test_help_names_every_command() -> None:
         ("presets", ["bitfusion paper", "bitserial paper", "systolic paper"]),
         ("networks", list(NETWORKS)),
         ("workloads", [*NETWORKS, "TABLE.csv"]),
-        ("recipes", ["edge_vision.toml"]),
+        ("recipes", ["examples/edge_vision.toml"]),
     ],
 )
 def test_list_names_everything(kind: str, names: list[str]) -> None:
     ran = sextant("list", kind)
     assert (ran.code, ran.err) == (0, "")
-    assert [line[:24].rstrip() for line in ran.out.splitlines()] == names
+    assert [line[:28].rstrip() for line in ran.out.splitlines()] == names
 
 
 # Works as a program

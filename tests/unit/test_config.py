@@ -92,9 +92,9 @@ def test_every_field_is_required_and_fixed() -> None:
 
 
 def test_configure_reads_text_as_the_fields_type() -> None:
-    changed = configure(BASE, {"rows": "8", "clock_hz": "2e3", "wide": "off"}, "--set")
+    changed = configure(BASE, {"rows": "8", "clock_hz": "2e3", "wide": "off"}, "--set", as_text=True)
     assert changed == Machine(rows=8, clock_hz=2000.0, wide=False)
-    assert configure(BASE, {}, "--set") == BASE
+    assert configure(BASE, {}, "--set", as_text=True) == BASE
     assert configure(BASE, {"rows": 8, "clock_hz": 2000, "wide": False}, "hw.toml") == changed
 
 
@@ -103,7 +103,7 @@ TRUTHS = {"true": True, "TRUE": True, "1": True, "on": True, "false": False, "Fa
 
 @pytest.mark.parametrize(("text", "value"), TRUTHS.items())
 def test_truth_on_a_command_line(text: str, value: bool) -> None:
-    assert configure(BASE, {"wide": text}, "--set").wide is value
+    assert configure(BASE, {"wide": text}, "--set", as_text=True).wide is value
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_truth_on_a_command_line(text: str, value: bool) -> None:
 )  # fmt: skip
 def test_configure_names_the_place_the_value_and_what_is_allowed(field: str, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        configure(BASE, {field: text}, "--set")
+        configure(BASE, {field: text}, "--set", as_text=True)
     error = caught.value
     assert (error.where, error.field, error.need) == ("--set", field, NEEDS[field])
     assert str(error).startswith(f"--set: {field} = ")

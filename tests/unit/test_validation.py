@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sextant.validate import validate_command
+from sextant.__main__ import command
 from validation import numbers
 from validation.compare import compare
 from validation.numbers import Comparison, Number, read_numbers
@@ -80,7 +80,7 @@ def test_a_bad_entry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, e
 
 def test_a_miss_is_an_exit_code_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("validation.compare.compare", lambda name: [Comparison(number(cause="because"), 3.0)])
-    shown = CliRunner().invoke(validate_command, ["bitfusion", "--out", str(tmp_path)])
+    shown = CliRunner().invoke(command, ["validate", "bitfusion", "--out", str(tmp_path)])
     assert shown.exit_code == 1
     assert "1 numbers: 0 pass, 1 miss, 0 shown only" in shown.output
     assert "bitfusion a: because" in shown.output
@@ -88,7 +88,7 @@ def test_a_miss_is_an_exit_code_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_json_holds_source_and_verdict() -> None:
-    shown = CliRunner().invoke(validate_command, ["--json"])
+    shown = CliRunner().invoke(command, ["validate", "--json"])
     assert shown.exit_code == 0
     rows = json.loads(shown.stdout)["numbers"]
     assert all(row["source"] and row["verdict"] == "pass" for row in rows)
