@@ -13,7 +13,7 @@ from workloads.layers import Layer, LayerTable
 
 bits = st.integers(1, 32)
 # Anything a tool may call a layer, quotes, commas and other alphabets included, on one line.
-names = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
+names = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1)
 
 
 @st.composite
