@@ -12,6 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
+from accel.arithmetic import ceil_div
 from accel.jit import kernel
 from workloads.layers import (
     ACT_BITS,
@@ -61,12 +62,6 @@ P_B, P_W, P_H, P_IC, P_OC = range(5)  # sizes of the five loops, in the order of
 P_KERNEL_W, P_KERNEL_H, P_STRIDE, P_ACT_BITS, P_WGT_BITS = range(5, 10)
 P_GROUPS, P_DEPTHWISE, P_IM2COL, P_LANES, P_PASSES = range(10, 15)
 PROBLEM_COLUMNS = 15
-
-
-@kernel
-def ceil_div(a, b):
-    """Return a / b rounded up, for a >= 0 and b > 0."""
-    return (a + b - 1) // b
 
 
 @kernel

@@ -14,6 +14,7 @@ follows is the simplest pipeline that explains the numbers:
   smaller), and every pair of chunks runs by itself, fetching both.
 """
 
+from accel.arithmetic import ceil_div
 from accel.bitserial.plan import COLUMNS, DEPTH, REPEATS, ROWS
 from accel.jit import kernel
 from workloads.layers import ACT_BITS, WGT_BITS
@@ -22,12 +23,6 @@ TILE_ROWS, TILE_COLUMNS, DEPTH_BITS, STREAM_BITS, BUFFER_WORDS = range(5)
 
 COUNTERS = ("compute_cycles", "stall_cycles", "row_words", "column_words", "output_words")
 COMPUTE, STALL, ROW_WORDS, COLUMN_WORDS, OUTPUT_WORDS = range(5)
-
-
-@kernel
-def ceil_div(a, b):
-    """Return a / b rounded up, for a >= 0 and b > 0."""
-    return (a + b - 1) // b
 
 
 @kernel

@@ -14,6 +14,7 @@ is fed is stored reversed, so that what stands before its units in one cycle is 
 
 import numpy as np
 
+from accel.arithmetic import ceil_div
 from accel.jit import kernel, kernel_on_distinct_arrays
 
 OUTPUTS_STAY, WEIGHTS_STAY, INPUTS_STAY = range(3)
@@ -126,12 +127,6 @@ def multiply_weights_stay(a, b, rows, columns, product):
 
 
 @kernel
-def fetch_cycles(bits, width):
-    """Return the cycles of moving bits over the DRAM port."""
-    return (bits + width - 1) // width
-
-
-@kernel
 def count_product(dataflow, m, n, k, act_bits, wgt_bits, rows, columns, half_bits, width, counters):
     """Count one product: folds, DRAM traffic and the waiting between neighbouring folds.
 
@@ -166,14 +161,14 @@ def count_product(dataflow, m, n, k, act_bits, wgt_bits, rows, columns, half_bit
             if stay and o0 > 0 and not all_sums_fit:
                 load += sums
             # The fold before computes while this one is fetched and the one before it is written.
-            fetch = fetch_cycles(load, width)
-            total += max(length, fetch + fetch_cycles(store_before, width)) if folds else fetch
+            fetch = ceil_div(load, width)
+            total += max(length, fetch + ceil_div(store_before, width)) if folds else fetch
             store_before = store_last
             store_last = sums if not stay or o0 + rows >= outer or not all_sums_fit else 0
             folds += 1
             compute += length
             read += load
             written += store_last
-    total += max(length, fetch_cycles(store_before, width)) + fetch_cycles(store_last, width)
+    total += max(length, ceil_div(store_before, width)) + ceil_div(store_last, width)
     counters[COMPUTE], counters[STALL] = compute, total - compute
     counters[READ], counters[WRITE], counters[FOLDS] = read, written, folds

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden.rows import layer_of
 from tests.oracles.bitfusion import BUFFERS, LOOPS, Machine, Mapping, best, cost, energy
 from workloads.layers import Layer
 
@@ -43,27 +44,8 @@ def unit_energies(row: dict[str, str]) -> dict[str, float]:
 
 
 def problem(row: dict[str, str]) -> tuple[Layer, Machine]:
-    kernel, stride, out, channels = (int(row[name]) for name in ("kernel", "stride", "out_h", "in_c"))
-    seen = (out - 1) * stride + kernel  # the part of the padded input that the model moves
-    layer = Layer(
-        name=row["layer"],
-        kind={"conv": "conv", "fc": "linear"}[row["type"]],
-        batch=int(row["batch"]),
-        in_h=seen,
-        in_w=seen,
-        in_c=channels,
-        out_h=out,
-        out_w=out,
-        out_c=int(row["out_c"]),
-        kernel_h=kernel,
-        kernel_w=kernel,
-        stride=stride,
-        act_bits=int(row["act_bits"]),
-        wgt_bits=int(row["wgt_bits"]),
-        reads_input=int(row["im2col"]),
-    )
     sizes = ("array_n", "array_m", "wbuf_bytes", "ibuf_bytes", "obuf_bytes", "bw_bits_per_cycle")
-    return layer, Machine(*(int(row[name]) for name in sizes))
+    return layer_of(row), Machine(*(int(row[name]) for name in sizes))
 
 
 def published_mapping(row: dict[str, str]) -> Mapping:

@@ -14,7 +14,8 @@ from accel.bitfusion.config import costs
 from accel.bitfusion.kernels import COUNTERS
 from accel.report import Report
 from mappers.bitfusion import best_plan
-from workloads.layers import Layer, LayerTable
+from tests.golden.rows import layer_of
+from workloads.layers import LayerTable
 
 Row = dict[str, str]
 
@@ -39,28 +40,6 @@ def config_of(row: Row) -> Config:
         ibuf_bytes=int(row["ibuf_bytes"]),
         obuf_bytes=int(row["obuf_bytes"]),
         dram_bits_per_cycle=int(row["bw_bits_per_cycle"]),
-    )
-
-
-def layer_of(row: Row) -> Layer:
-    kernel, stride, out, channels = (int(row[name]) for name in ("kernel", "stride", "out_h", "in_c"))
-    side = (out - 1) * stride + kernel  # the part of the padded input that the windows see
-    return Layer(
-        name=row["layer"],
-        kind={"conv": "conv", "fc": "linear"}[row["type"]],
-        batch=int(row["batch"]),
-        in_h=side,
-        in_w=side,
-        in_c=channels,
-        out_h=out,
-        out_w=out,
-        out_c=int(row["out_c"]),
-        kernel_h=kernel,
-        kernel_w=kernel,
-        stride=stride,
-        act_bits=int(row["act_bits"]),
-        wgt_bits=int(row["wgt_bits"]),
-        reads_input=int(row["im2col"]),
     )
 
 

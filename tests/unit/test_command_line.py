@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from sextant.__main__ import COMMANDS, main
+from tests.command_line import sextant
 from workloads.catalog import NETWORKS, build_table
 from workloads.layer_csv import REQUIRED, write_layers
 
@@ -30,24 +29,6 @@ COUNTERS = {
 PICTURES = ("front.png", "roofline.png", "cycle_stack.png")
 PNG = b"\x89PNG\r\n\x1a\n"
 NETWORK = "lenet5-bitfusion"
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def sextant(*arguments: object) -> Ran:
-    """Run the command in this process; a warning or an error that is not caught fails the test."""
-    out, err = io.StringIO(), io.StringIO()
-    code: Any = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as leave:
-            code = leave.code or 0
-    return Ran(code, out.getvalue(), err.getvalue())
 
 
 def refused(*arguments: object, code: int = 2) -> str:

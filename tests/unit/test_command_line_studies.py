@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from searchers.problem import Problem
 from searchers.quantities import QUANTITIES
-from sextant.__main__ import main
 from sextant.studies import kept_points, kept_study
+from tests.command_line import Ran, sextant
 
 StudyFile = Callable[..., Path]
 PICTURES = ("front.png", "roofline.png", "cycle_stack.png")
 TABLES = ("results.csv", "front.csv", "chosen_layers.csv")
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def sextant(*arguments: object) -> Ran:
-    """Run the command in this process; a warning or an error that is not caught fails the test."""
-    out, err = io.StringIO(), io.StringIO()
-    code: Any = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as leave:
-            code = leave.code or 0
-    return Ran(code, out.getvalue(), err.getvalue())
 
 
 def refused(*arguments: object, code: int) -> str:

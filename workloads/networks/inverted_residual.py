@@ -7,9 +7,10 @@ a network that holds only that part, and remembered, so that a search joins tabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from workloads.layers import LayerTable
 from workloads.network import INPUT, Network
@@ -127,6 +128,43 @@ def join_chain(name: str, image_size: int, parts: Iterable[Part], batch: int) ->
         table, size, channels = _lower(name, part, size, channels, batch)
         tables.append(table)
     return LayerTable.join(name, tables)
+
+
+class HasImageSize(Protocol):
+    """What every architecture of a family says."""
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the image [pixels]."""
+        ...
+
+
+Architecture = TypeVar("Architecture", bound=HasImageSize)
+
+
+class ChainFamily(ABC, Generic[Architecture]):
+    """A family whose networks are chains of parts, built one by one or joined from remembered tables."""
+
+    __slots__ = ()
+    name: ClassVar[str]
+
+    @abstractmethod
+    def _parts(self, architecture: Architecture) -> Iterator[Part]:
+        """Return the parts of one network in order."""
+
+    def network(self, architecture: Architecture) -> Network:
+        """Build the graph of one network."""
+        return build_chain(self.name, architecture.image_size, self._parts(architecture))
+
+    def table(self, architecture: Architecture, *, batch: int = 1) -> LayerTable:
+        """Return ``network(architecture).table(batch=batch)``, fast enough to be called for every candidate.
+
+        Raises
+        ------
+        WorkloadError
+            If ``batch`` is not in 1..1048576.
+        """
+        return join_chain(self.name, architecture.image_size, self._parts(architecture), batch)
 
 
 @lru_cache(maxsize=2**16)

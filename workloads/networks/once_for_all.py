@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
 from workloads.errors import WorkloadError
-from workloads.layers import IntArray, LayerTable
+from workloads.layers import IntArray
 from workloads.network import Network
 from workloads.networks.inverted_residual import (
     Block,
+    ChainFamily,
     Head,
     Part,
     Stem,
-    build_chain,
     divisible_by_8,
-    join_chain,
 )
 
 NAME = "once-for-all"
@@ -87,7 +87,7 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True)
-class OnceForAll:
+class OnceForAll(ChainFamily[Architecture]):
     """The family at one width.
 
     Attributes
@@ -101,6 +101,7 @@ class OnceForAll:
         If the width is another one.
     """
 
+    name: ClassVar[str] = NAME
     width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -119,20 +120,6 @@ class OnceForAll:
     def slots(self) -> tuple[str, ...]:
         """Names of the layers of the largest network, in order; the same for both widths."""
         return _slots()
-
-    def network(self, architecture: Architecture) -> Network:
-        """Build the graph of one network."""
-        return build_chain(NAME, architecture.image_size, self._parts(architecture))
-
-    def table(self, architecture: Architecture, *, batch: int = 1) -> LayerTable:
-        """Return ``network(architecture).table(batch=batch)``, fast enough to be called for every candidate.
-
-        Raises
-        ------
-        WorkloadError
-            If ``batch`` is not in 1..1048576.
-        """
-        return join_chain(NAME, architecture.image_size, self._parts(architecture), batch)
 
     def active_slots(self, architecture: Architecture) -> IntArray:
         """Return which of ``slots`` the layers of ``table(architecture)`` occupy, in order; read only."""

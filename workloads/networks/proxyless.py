@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from operator import index
+from typing import ClassVar
 
 import numpy as np
 
 from workloads.errors import WorkloadError
-from workloads.layers import IntArray, LayerTable
+from workloads.layers import IntArray
 from workloads.network import Network
-from workloads.networks.inverted_residual import Block, Head, Part, Stem, build_chain, join_chain
+from workloads.networks.inverted_residual import Block, ChainFamily, Head, Part, Stem
 
 NAME = "proxylessnas"
 KERNELS = (3, 5, 7)
@@ -79,7 +80,7 @@ class Architecture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProxylessNAS:
+class ProxylessNAS(ChainFamily[Architecture]):
     """The family; the widths are those searched for mobile phones, others make its published relatives.
 
     Attributes
@@ -97,6 +98,7 @@ class ProxylessNAS:
         If there is not one width per stage.
     """
 
+    name: ClassVar[str] = NAME
     first_conv: int = 32
     first_block: int = 16
     stage_widths: tuple[int, ...] = (24, 40, 80, 96, 192, 320)
@@ -115,20 +117,6 @@ class ProxylessNAS:
     def slots(self) -> tuple[str, ...]:
         """Names of the layers of the largest network, in order."""
         return _slots()
-
-    def network(self, architecture: Architecture) -> Network:
-        """Build the graph of one network."""
-        return build_chain(NAME, architecture.image_size, self._parts(architecture))
-
-    def table(self, architecture: Architecture, *, batch: int = 1) -> LayerTable:
-        """Return ``network(architecture).table(batch=batch)``, fast enough to be called for every candidate.
-
-        Raises
-        ------
-        WorkloadError
-            If ``batch`` is not in 1..1048576.
-        """
-        return join_chain(NAME, architecture.image_size, self._parts(architecture), batch)
 
     def active_slots(self, architecture: Architecture) -> IntArray:
         """Return which of ``slots`` the layers of ``table(architecture)`` occupy, in order; read only."""
