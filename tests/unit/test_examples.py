@@ -36,7 +36,17 @@ def test_the_script_of_the_readme(tmp_path: Path) -> None:
     assert [line.split()[0] for line in run(script, tmp_path).splitlines()] == ["8", "16", "32"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/bitfusion.md", "docs/bitserial.md", "docs/systolic.md"])
+def test_the_script_of_the_page_on_studies(tmp_path: Path) -> None:
+    text = (HOUSE / "docs" / "studies.md").read_text(encoding="utf-8")
+    script = tmp_path / "study.py"
+    script.write_text(text.split("```python\n")[1].split("```")[0].replace("500", "60"), encoding="utf-8")
+    (tmp_path / "examples").symlink_to(HOUSE / "examples")
+    assert len(run(script, tmp_path).splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "studies"))]
+)
 def test_links_lead_somewhere(page: str) -> None:
     path = HOUSE / page
     targets = [part.split(")")[0] for part in path.read_text(encoding="utf-8").split("](")[1:]]
