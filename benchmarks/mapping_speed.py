@@ -10,19 +10,16 @@ from accel.bitfusion.config import costs
 from benchmarks.timing import cpu_seconds, keep, show
 from mappers.bitfusion import search
 from tests.oracles import bitfusion as oracle
+from validation.bitfusion import EIGHT
 from workloads.catalog import build_table
 from workloads.layers import LayerTable
 
-BENCHMARKS = (
-    "alexnet-bitfusion-2x", "cifar10-bitfusion", "lstm-bitfusion", "lenet5-bitfusion",
-    "resnet18-bitfusion-2x", "rnn-bitfusion", "svhn-bitfusion", "vgg7-bitfusion",
-)  # fmt: skip
 ORACLE_LAYERS = 6
 
 
 def main() -> None:
     config = PRESETS["paper"]
-    table = LayerTable.join("eight benchmarks", [build_table(name) for name in BENCHMARKS])
+    table = LayerTable.join("eight benchmarks", [build_table(name) for name in EIGHT])
     some = LayerTable.of("some", table.layers()[-ORACLE_LAYERS:])
     _, bounded = search([config], [table])
     _, exhaustive = search([config], [table], bounded=False)

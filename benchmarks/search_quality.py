@@ -67,9 +67,7 @@ def _run(algorithm: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         points = run_study(study, Path(folder))
     feasible = [
-        (place, study.costs(point.outcome))
-        for place, point in enumerate(points)
-        if point.outcome.quantities and study.violation(point.outcome) == 0.0
+        (place, study.costs(point.outcome)) for place, point in enumerate(points) if study.feasible(point.outcome)
     ]
     return np.array([place for place, _ in feasible]), np.array([costs for _, costs in feasible])
 

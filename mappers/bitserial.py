@@ -5,23 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from accel.bitserial.config import Config
-from accel.bitserial.plan import COLUMNS, DEPTH, REPEATS, ROWS, Plan
+from accel.bitserial.plan import Plan
+from accel.products import REPEATS, K, M, N
+from mappers.products import lower
 from workloads.errors import ConfigError
-from workloads.layers import (
-    ACT_BITS,
-    BATCH,
-    GROUPS,
-    IN_C,
-    KERNEL_H,
-    KERNEL_W,
-    KIND,
-    KINDS,
-    OUT_C,
-    OUT_H,
-    OUT_W,
-    WGT_BITS,
-    LayerTable,
-)
+from workloads.layers import ACT_BITS, BATCH, KIND, KINDS, OUT_C, WGT_BITS, LayerTable
 
 
 def best_plan(config: Config, table: LayerTable) -> Plan:
@@ -37,27 +25,21 @@ def best_plan(config: Config, table: LayerTable) -> Plan:
         If a buffer cannot hold one tile of a layer.
     """
     value = table.values.T
-    window = value[KERNEL_H] * value[KERNEL_W]
-    products = np.empty((len(table), 4), np.int64)
-    products[:, ROWS] = value[OUT_H] * value[OUT_W]
-    products[:, COLUMNS] = value[OUT_C] // value[GROUPS]
-    products[:, DEPTH] = window * value[IN_C] // value[GROUPS]
-    products[:, REPEATS] = value[BATCH] * value[GROUPS]
+    products = lower(table)
+    by_image = value[KIND] != KINDS.index("linear")
+    products[by_image, M] //= value[BATCH][by_image]
+    products[by_image, REPEATS] *= value[BATCH][by_image]
 
     depthwise = value[KIND] == KINDS.index("depthwise")
-    products[depthwise, COLUMNS] = config.tile_columns
+    products[depthwise, N] = config.tile_columns
     tiles = -(-value[OUT_C] // config.tile_columns)
     products[depthwise, REPEATS] = (value[BATCH] * tiles)[depthwise]
-
-    linear = value[KIND] == KINDS.index("linear")
-    products[linear, ROWS] = (value[BATCH] * value[OUT_H] * value[OUT_W])[linear]
-    products[linear, REPEATS] = value[GROUPS][linear]
     _check_buffers(config, table, products)
     return Plan(table, products)
 
 
 def _check_buffers(config: Config, table: LayerTable, products: np.ndarray) -> None:
-    depth = -(-products[:, DEPTH] // config.depth_bits)
+    depth = -(-products[:, K] // config.depth_bits)
     for size, bits in ((config.tile_rows, ACT_BITS), (config.tile_columns, WGT_BITS)):
         need = size * depth * table.values[:, bits]
         index = int(np.argmax(need))

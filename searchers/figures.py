@@ -60,7 +60,7 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
         *(["area_mm2" if study.objectives[0] != "area_mm2" else "seconds"] if len(study.objectives) < 2 else []),
     ]
     across, up = names[0], names[1]
-    others = [point for point in points if point.outcome.quantities and study.violation(point.outcome) == 0.0]
+    others = [point for point in points if study.feasible(point.outcome)]
     x, y = _columns(others, across, up)
     axes.scatter(x, y, s=7, color="#c9c9c9", linewidths=0, label="feasible")
     shade = study.objectives[2] if len(study.objectives) > 2 else None

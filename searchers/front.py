@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 def front_of(study: Study, points: Sequence[Point]) -> list[Point]:
     """Return the feasible points that no other beats, one of equals, sorted by the first objective."""
-    feasible = [point for point in points if point.outcome.quantities and study.violation(point.outcome) == 0.0]
+    feasible = [point for point in points if study.feasible(point.outcome)]
     if not feasible:
         return []
     costs = np.array([study.costs(point.outcome) for point in feasible])
@@ -70,11 +70,7 @@ def hypervolume(scale: Scale, costs: FloatArray) -> float:
 
 def hypervolume_history(study: Study, points: Sequence[Point]) -> tuple[list[int], list[float]]:
     """Return evaluations and hypervolume after each generation, on the scale of all feasible points."""
-    scored = [
-        (point.generation, study.costs(point.outcome))
-        for point in points
-        if point.outcome.quantities and study.violation(point.outcome) == 0.0
-    ]
+    scored = [(point.generation, study.costs(point.outcome)) for point in points if study.feasible(point.outcome)]
     if not scored:
         return [], []
     scale = Scale.spanning(study, np.array([costs for _, costs in scored]))

@@ -96,6 +96,10 @@ class Study:
             for name in self.objectives
         ]
 
+    def feasible(self, outcome: Outcome) -> bool:
+        """Return whether a candidate could be built and run, and meets every constraint."""
+        return bool(outcome.quantities) and self.violation(outcome) == 0.0
+
     def violation(self, outcome: Outcome) -> float:
         """Return how much a candidate lacks of meeting every constraint; 0 when it meets them."""
         return sum(constraint.violation(outcome.quantities[constraint.quantity]) for constraint in self.constraints)

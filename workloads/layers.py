@@ -221,6 +221,21 @@ class LayerTable:
             raise WorkloadError(self.name, "batch", batch, f"at most {MOST_MACS} multiply-accumulates a layer")
         return table
 
+    def check_widths(self, widest_bits: int, machine: str) -> None:
+        """Check that a machine can multiply the operands.
+
+        Raises
+        ------
+        WorkloadError
+            Naming the first layer with an operand of more than ``widest_bits``.
+        """
+        for column in (ACT_BITS, WGT_BITS):
+            wide = np.flatnonzero(self.values[:, column] > widest_bits)
+            if wide.size:
+                where = f"{self.name}, layer {self.layer_names[wide[0]]}"
+                bits = int(self.values[wide[0], column])
+                raise WorkloadError(where, COLUMNS[column], bits, f"1..{widest_bits} on {machine}")
+
     @property
     def macs(self) -> IntArray:
         """Multiply-accumulates of each layer, whole batch, shape (n,)."""

@@ -15,8 +15,7 @@ from accel.bitfusion.config import Config, Costs, costs
 from accel.bitfusion.plan import Plan
 from accel.report import Report
 from accel.roofline import ROOF_BITS, Roofline, roof_name
-from workloads.errors import WorkloadError
-from workloads.layers import ACT_BITS, COLUMNS, WGT_BITS, IntArray, LayerTable
+from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
 MACHINE = "bitfusion"
@@ -74,26 +73,6 @@ def estimate_batch(configs: Sequence[Config], plans: Sequence[Plan]) -> list[Rep
     ]
 
 
-def check_widths(table: LayerTable) -> None:
-    """Check that the machine can multiply a network's operands.
-
-    Raises
-    ------
-    WorkloadError
-        Naming the first layer with an operand of more than 16 bits.
-    """
-    for column in (ACT_BITS, WGT_BITS):
-        wide = table.values[:, column] > kernels.WIDEST_BITS
-        if wide.any():
-            index = int(np.argmax(wide))
-            raise WorkloadError(
-                f"{table.name}, layer {table.layer_names[index]}",
-                COLUMNS[column],
-                int(table.values[index, column]),
-                f"1..{kernels.WIDEST_BITS} on {MACHINE}",
-            )
-
-
 class _Counts:
     """Counters and lower bounds of the layers of many plans.
 
@@ -103,7 +82,7 @@ class _Counts:
 
     def __init__(self, configs: Sequence[Config], plans: Sequence[Plan]) -> None:
         for plan in plans:
-            check_widths(plan.table)
+            plan.table.check_widths(kernels.WIDEST_BITS, MACHINE)
         layers = np.concatenate([plan.table.values for plan in plans])
         machines = np.array([config.machine_row() for config in configs])
         machine_of = np.repeat(np.arange(len(plans)), [len(plan.table) for plan in plans])

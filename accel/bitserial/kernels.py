@@ -15,8 +15,8 @@ follows is the simplest pipeline that explains the numbers:
 """
 
 from accel.arithmetic import ceil_div
-from accel.bitserial.plan import COLUMNS, DEPTH, REPEATS, ROWS
 from accel.jit import kernel
+from accel.products import REPEATS, K, M, N
 from workloads.layers import ACT_BITS, WGT_BITS
 
 TILE_ROWS, TILE_COLUMNS, DEPTH_BITS, STREAM_BITS, BUFFER_WORDS = range(5)
@@ -77,18 +77,18 @@ def product_cost(product, machine, act_bits, wgt_bits, counters):
 
     Contract
     --------
-    product  : int64[4]  as ``accel.bitserial.plan``
+    product  : int64[4]  as ``accel.products``
     counters : int64[5]  written, as ``COUNTERS``; cycles, and words of ``depth_bits`` (outputs: 32 bits each)
     """
-    depth = ceil_div(product[DEPTH], machine[DEPTH_BITS])
+    depth = ceil_div(product[K], machine[DEPTH_BITS])
     tile_rows, tile_columns = machine[TILE_ROWS], machine[TILE_COLUMNS]
-    chunk_rows = chunk_size(product[ROWS], tile_rows, depth * act_bits, machine[BUFFER_WORDS])
-    chunk_columns = chunk_size(product[COLUMNS], tile_columns, depth * wgt_bits, machine[BUFFER_WORDS])
+    chunk_rows = chunk_size(product[M], tile_rows, depth * act_bits, machine[BUFFER_WORDS])
+    chunk_columns = chunk_size(product[N], tile_columns, depth * wgt_bits, machine[BUFFER_WORDS])
     cycles = compute = row_words = column_words = 0
-    for first_row in range(0, product[ROWS], chunk_rows):
-        rows = min(chunk_rows, product[ROWS] - first_row)
-        for first_column in range(0, product[COLUMNS], chunk_columns):
-            columns = min(chunk_columns, product[COLUMNS] - first_column)
+    for first_row in range(0, product[M], chunk_rows):
+        rows = min(chunk_rows, product[M] - first_row)
+        for first_column in range(0, product[N], chunk_columns):
+            columns = min(chunk_columns, product[N] - first_column)
             cycles += min(
                 outer_order(machine, rows, act_bits, tile_rows, columns, wgt_bits, tile_columns, depth),
                 outer_order(machine, columns, wgt_bits, tile_columns, rows, act_bits, tile_rows, depth),
@@ -101,7 +101,7 @@ def product_cost(product, machine, act_bits, wgt_bits, counters):
     counters[STALL] = repeats * (cycles - compute)
     counters[ROW_WORDS] = repeats * row_words
     counters[COLUMN_WORDS] = repeats * column_words
-    counters[OUTPUT_WORDS] = repeats * product[ROWS] * product[COLUMNS]
+    counters[OUTPUT_WORDS] = repeats * product[M] * product[N]
 
 
 @kernel

@@ -8,18 +8,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from accel.products import REPEATS, K, M, N
 from accel.report import LawError, Report
 from accel.roofline import Roofline
 from accel.systolic import kernels
 from accel.systolic.config import DATAFLOWS, Config
-from accel.systolic.plan import REPEATS, K, M, N, Plan
+from accel.systolic.plan import Plan
 from workloads.errors import WorkloadError
-from workloads.layers import ACT_BITS, COLUMNS, WGT_BITS, IntArray
+from workloads.layers import ACT_BITS, WGT_BITS, IntArray
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
 MACHINE = "systolic"
-MOST_OPERANDS = 2**27  # of one layer: 1 GiB as float64
 WIDEST_BITS = 16  # products of two such operands, added over any depth a layer may have, are exact
+MOST_OPERANDS = 2**27  # of one layer: 1 GiB as float64
 
 
 def multiply(config: Config, a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[IntArray, int]:
@@ -81,6 +82,7 @@ def simulate(config: Config, plan: Plan, *, seed: int = 0) -> Report:
     Report
         ``layers[i].result`` is the layer's outputs, int64 of shape (repeats, m, n).
     """
+    plan.table.check_widths(WIDEST_BITS, MACHINE)
     layers = []
     for index in range(len(plan.table)):
         results, computed = [], 0
@@ -97,6 +99,7 @@ def simulate(config: Config, plan: Plan, *, seed: int = 0) -> Report:
 
 def estimate(config: Config, plan: Plan) -> Report:
     """Count a planned network in closed form; the counts equal those of ``simulate``."""
+    plan.table.check_widths(WIDEST_BITS, MACHINE)
     layers = tuple(_layer_report(config, plan, index, "estimate", None) for index in range(len(plan.table)))
     return Report.of_layers(layers, name=plan.table.name)
 
@@ -117,10 +120,6 @@ def operands(plan: Plan, index: int, seed: int) -> tuple[IntArray, IntArray]:
 
 def _layer_report(config: Config, plan: Plan, index: int, fidelity: str, result: IntArray | None) -> Report:
     row = plan.table.values[index]
-    for column in (ACT_BITS, WGT_BITS):
-        if row[column] > WIDEST_BITS:
-            where = f"{plan.table.name}, layer {plan.table.layer_names[index]}"
-            raise WorkloadError(where, COLUMNS[column], int(row[column]), f"1..{WIDEST_BITS} on {MACHINE}")
     m, n, k, repeats = (int(plan.products[index, column]) for column in (M, N, K, REPEATS))
     counted = np.zeros(len(kernels.COUNTERS), np.int64)
     half_bits = config.sram_bytes * BITS_PER_BYTE // 2

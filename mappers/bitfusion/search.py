@@ -9,7 +9,7 @@ import numpy as np
 
 from accel.bitfusion import kernels as machine_kernels
 from accel.bitfusion.config import Config, costs
-from accel.bitfusion.model import check_widths
+from accel.bitfusion.model import MACHINE
 from accel.bitfusion.plan import Plan
 from mappers.bitfusion import search_kernels as kernels
 from workloads.errors import ConfigError
@@ -78,7 +78,7 @@ def search(
     effort : SearchEffort
     """
     for table in tables:
-        check_widths(table)
+        table.check_widths(machine_kernels.WIDEST_BITS, MACHINE)
     layers = np.concatenate([table.values for table in tables])
     machines = np.array([config.machine_row() for config in configs])
     unit_pj = np.array([costs(config).unit_pj for config in configs])

@@ -2,7 +2,7 @@
 
 For each tiling of a block the few traffics and resident parts that any order can cause are tabulated first; an
 order is then a handful of look-ups, additions and two rounded divisions, the same for every tiling: a loop the
-compiler vectorises. Loops sets are the bit masks of ``loop_orders``.
+compiler vectorises. Sets of loops are the bit masks of ``loop_orders``.
 """
 
 import numpy as np
@@ -35,6 +35,7 @@ ONE = 11  # what a loop that is not there repeats
 BLOCK_ROWS = 12
 FOUND_CYCLES, FOUND_ENERGY, FOUND_ORDER = range(3)
 FOUND_ROWS = 3
+
 # Rows of the tables, by mask or sequence.
 WGT_INNER = 0  # + 8 * inner channel + mask
 WGT_OUTER = 16  # + mask
