@@ -1,0 +1,57 @@
+"""What SpArch is told to do: the partial matrices of a product, and the rounds they merge in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workloads.sparse.product import SparseProduct
+
+IndexArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Plan:
+    """A schedule of merges.
+
+    A *leaf* is a partial matrix before merging: the products of some elements of A, no two in one row, with their
+    rows of B. Inputs are numbered: leaves first, then the results of rounds, in order.
+
+    Attributes
+    ----------
+    product : SparseProduct
+    leaves_per_round : int
+        Streams that merge at once, as of the configuration the plan was made for.
+    leaf_pointers : ndarray of int64, shape (leaves + 1,)
+        Where each leaf's elements begin in ``leaf_elements``.
+    leaf_elements : ndarray of int64, shape (elements,)
+        Positions of A's elements in the order A's rows store them; rising within a leaf.
+    addresses : ndarray of int64, shape (nnz of A,)
+        Where each of A's elements lies in memory, in elements: by rows, or by columns for leaves that are columns.
+    weights : ndarray of int64, shape (leaves,)
+        Products of each leaf.
+    rounds : tuple of ndarray of int64
+        Inputs of each round, slot by slot; the last round makes the result.
+    pipelined : bool
+        Whether leaves are multiplied as they merge, or were written to memory as products before.
+    """
+
+    product: SparseProduct
+    leaves_per_round: int
+    leaf_pointers: IndexArray
+    leaf_elements: IndexArray
+    addresses: IndexArray
+    weights: IndexArray
+    rounds: tuple[IndexArray, ...]
+    pipelined: bool = True
+
+    @property
+    def leaves(self) -> int:
+        """How many partial matrices there are before merging."""
+        return len(self.weights)
+
+    def describe(self) -> str:
+        """Say in a few words how the product is laid."""
+        return f"{self.leaves} partial matrices in {len(self.rounds)} rounds of up to {self.leaves_per_round}"

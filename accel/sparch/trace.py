@@ -1,0 +1,150 @@
+"""The functional half of SpArch: a plan's rounds merged once, kept for as many hardware points as one likes.
+
+What is kept depends on the matrices, the schedule and the number of leaves only; not on FIFOs, the prefetcher, the
+multipliers or the memory.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from accel.report import LawError
+from accel.sparch import merge_kernels
+from accel.sparch.plan import IndexArray, Plan
+
+BLOCK_WORK = 8192  # stream elements merged at a time: their keys stay in the second-level cache
+LARGEST_KEY = 2**32 - 2
+
+Indices = npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundTrace:
+    """One round, merged.
+
+    Attributes
+    ----------
+    slot, k : ndarray of int32, shape (elements,)
+        Elements of A in the order of their rows: the slot each feeds, the row of B it multiplies.
+    position : ndarray of int64, shape (elements,)
+        Which element of A.
+    slot_reloads : ndarray of int64, shape (slots,)
+        The round whose result a slot reads back from memory, counted among the slots that do; -1 for a leaf.
+    reloads : ndarray of int64, shape (reloaded streams,)
+        Inputs, as the plan numbers them, of the slots that read from memory.
+    bits, node_word : ndarray
+        The merges; see ``merge_kernels``.
+    taken, passed : ndarray of int64
+        Elements each node takes; elements that enter each FIFO.
+    """
+
+    slot: Indices
+    k: Indices
+    position: IndexArray
+    slot_reloads: IndexArray
+    reloads: IndexArray
+    bits: Words
+    node_word: IndexArray
+    taken: IndexArray
+    passed: IndexArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """All rounds of a plan, merged, and the product they make."""
+
+    rounds: tuple[RoundTrace, ...]
+    result: csr_array
+
+
+_kept: weakref.WeakKeyDictionary[Plan, Trace] = weakref.WeakKeyDictionary()
+
+
+def merge(plan: Plan) -> Trace:
+    """Run a plan's merges and compute its product; a plan that was merged before is not merged again."""
+    if plan not in _kept:
+        _kept[plan] = _merge(plan)
+    return _kept[plan]
+
+
+def _merge(plan: Plan) -> Trace:
+    a, b = plan.product.a, plan.product.b
+    rows, columns = a.shape[0], b.shape[1]
+    element_row = np.repeat(np.arange(rows, dtype=np.int32), np.diff(a.indptr))
+    results: dict[int, tuple[Indices, Indices]] = {}
+    rounds = []
+    out = (np.empty(0, np.int32), np.empty(0, np.int32))
+    for index, inputs in enumerate(plan.rounds):
+        reloaded = [results.pop(int(number)) for number in inputs[inputs >= plan.leaves]]
+        round_trace, out = _merge_round(plan, inputs, reloaded, element_row)
+        rounds.append(round_trace)
+        results[plan.leaves + index] = out
+    pointers = np.concatenate(([0], np.cumsum(np.bincount(out[0], minlength=rows))))
+    values = np.empty(len(out[1]))
+    merge_kernels.accumulate(a.indptr, a.indices, a.data, b.indptr, b.indices, b.data, pointers, out[1], columns, values)
+    result = csr_array((values, out[1], pointers), shape=(rows, columns))
+    return Trace(tuple(rounds), result)
+
+
+def _merge_round(
+    plan: Plan, inputs: IndexArray, reloaded: list[tuple[Indices, Indices]], element_row: Indices
+) -> tuple[RoundTrace, tuple[Indices, Indices]]:
+    a, b = plan.product.a, plan.product.b
+    layers = plan.leaves_per_round.bit_length() - 1
+    is_leaf = inputs < plan.leaves
+    slot_leaves = np.where(is_leaf, inputs, -1)
+    slot_reloads = np.where(is_leaf, -1, np.cumsum(~is_leaf) - 1)
+    elements = int(np.diff(plan.leaf_pointers)[inputs[is_leaf]].sum())
+    row, slot, k = (np.empty(elements, np.int32) for _ in range(3))
+    position = np.empty(elements, np.int64)
+    merge_kernels.order_elements(
+        slot_leaves, plan.leaf_pointers, plan.leaf_elements, element_row, a.indices, a.shape[0], row, slot, position, k
+    )
+    nothing = np.empty(0, np.int32)
+    reload_row, reload_column = (np.concatenate([nothing, *part]) for part in ([r for r, _ in reloaded], [c for _, c in reloaded]))
+    reload_pointers = np.concatenate(([0], np.cumsum([len(r) for r, _ in reloaded]))).astype(np.int64)
+    first_rows = np.empty(a.shape[0] + 1, np.int64)
+    columns = b.shape[1]
+    blocks, largest = merge_kernels.cut_rows(
+        row, k, b.indptr, reload_row, a.shape[0], BLOCK_WORK, max(1, LARGEST_KEY // max(1, columns)), first_rows
+    )
+    sizes = np.zeros(plan.leaves_per_round, np.int64)
+    sizes[: len(inputs)][is_leaf] = plan.weights[inputs[is_leaf]]
+    sizes[: len(inputs)][~is_leaf] = np.diff(reload_pointers)
+    node_word, words = _node_words(sizes)
+    bits = np.zeros(words, np.uint64)
+    taken = np.zeros(plan.leaves_per_round, np.int64)
+    passed = np.zeros(2 * plan.leaves_per_round, np.int64)
+    most = int(sizes.sum())
+    out_row, out_column = np.empty(most, np.int32), np.empty(most, np.int32)
+    merged = merge_kernels.merge_round(
+        layers, columns, row, slot, k, b.indptr, b.indices, slot_reloads, reload_pointers, reload_row, reload_column,
+        first_rows, blocks, largest, bits, node_word, taken, passed, out_row, out_column,
+    )  # fmt: skip
+    if passed[1] != merged or (passed[plan.leaves_per_round :] != sizes).any():
+        raise LawError(f"sparch, {plan.product.name}: a round lost elements")
+    round_trace = RoundTrace(
+        slot, k, position, slot_reloads, inputs[~is_leaf], bits, node_word, taken, passed
+    )
+    return round_trace, (out_row[:merged], out_column[:merged])
+
+
+def _node_words(sizes: IndexArray) -> tuple[IndexArray, int]:
+    """Return where each node's bits begin, and the words of all; a node with one side never used has none."""
+    leaves = len(sizes)
+    below = np.concatenate((np.zeros(leaves, np.int64), sizes))
+    node_word = np.full(leaves, -1, np.int64)
+    words = 0
+    for node in range(leaves - 1, 0, -1):
+        left, right = below[2 * node], below[2 * node + 1]
+        below[node] = left + right
+        if left and right:
+            node_word[node] = words
+            words += 2 * ((int(left + right) >> 6) + 2)
+    return node_word, words

@@ -1,0 +1,1 @@
+"""Products of sparse matrices: readers, seeded generators, stand-ins for published matrices, statistics."""
