@@ -37,9 +37,21 @@ def kernel(function: Function) -> Function:
     ConfigError
         If ``SEXTANT_JIT`` is neither 0 nor 1.
     """
+    return _compile(function)
+
+
+def inlined_kernel(function: Function) -> Function:
+    """Compile like ``kernel``, and put the function's body wherever a kernel calls it.
+
+    For small parts of a hot loop: a call passes seven words for every array.
+    """
+    return _compile(function, forceinline=True)
+
+
+def _compile(function: Function, **options: bool) -> Function:
     if not _jit_enabled():
         return function
-    dispatcher: Any = numba.njit(function, nogil=True, fastmath=False, error_model="numpy")
+    dispatcher: Any = numba.njit(function, nogil=True, fastmath=False, error_model="numpy", **options)
     dispatcher._cache = _HealingCache(function)
     compiled: Function = dispatcher
     return compiled

@@ -19,6 +19,7 @@ from accel.jit import kernel
 
 NO_KEY = np.uint32(0xFFFFFFFF)  # ends a run: greater than every key
 WORD_BITS = 64
+LEFT_ONLY_WORDS = 4  # at the beginning of a round's bits: all from the left, all leave
 ONE = np.uint64(1)
 TWO = np.uint64(2)
 THREE = np.uint64(3)
@@ -229,7 +230,7 @@ def merge_round(
     reload_pointers       : int64[reloads + 1]      of the streams in ``reload_row`` and ``reload_column``
     first_rows, blocks    : from ``cut_rows``; ``largest`` is the most work of a block
     bits                  : uint64[]                zero; written
-    node_word             : int64[2**layers]        first word of each node's stream; -1 where one side is never used
+    node_word             : int64[2**layers]        first word of each node's stream; 0 where the right side is never used
     taken                 : int64[2**layers]        zero; written: elements each node takes
     passed                : int64[2**(layers + 1)]  zero; written: elements that enter each FIFO
     out_row, out_column   : int32[]                 written, sorted
@@ -303,7 +304,7 @@ def merge_round(
                     used += left + right + 1
                     waiting += 1
                 else:
-                    if left + right > 0 and node_word[node] >= 0:
+                    if left + right > 0 and node_word[node] > 0:
                         repeat_side(bits, node_word[node], taken[node], np.int64(right > 0), left + right)
                     run[node] = run[2 * node] if left > 0 else run[2 * node + 1]
                     size[node] = left + right

@@ -55,9 +55,8 @@ class _Run:
         self.t = 0
         self.stack = np.zeros(len(timing_kernels.CAUSES), np.int64)
         self.totals = np.zeros(len(timing_kernels.COUNTERS), np.int64)
-        self.bus_free = np.zeros(config.hbm_channels, np.int64)
-        self.bank_ready = np.zeros(config.hbm_channels * config.hbm_banks, np.int64)
-        self.open_row = np.full(config.hbm_channels * config.hbm_banks, -1, np.int64)
+        self.memory = np.zeros((config.hbm_channels, timing_kernels.MEMORY_STATE + 2 * config.hbm_banks), np.int64)
+        self.memory[:, timing_kernels.MEMORY_STATE + 1 :: 2] = -1
         lengths = np.diff(b.indptr)
         self.pieces = -(-lengths // config.prefetch_line_elements)
         self.line_pointers = np.concatenate(([0], np.cumsum(self.pieces)))
@@ -90,7 +89,7 @@ class _Run:
             *units, first_unit, 0, self.b_base, *self._requests(merged),
             np.flatnonzero(merged.slot_reloads >= 0),
             np.array([self.result_address[int(number)] for number in merged.reloads], np.int64),
-            out_address, out_bytes, self.bus_free, self.bank_ready, self.open_row, self.stack, self.totals,
+            out_address, out_bytes, self.memory, self.stack, self.totals,
         )  # fmt: skip
         if self.t < 0:
             raise LawError(f"{MACHINE}, {self.plan.product.name}: round {index} came to a stop")
@@ -164,6 +163,8 @@ class _Run:
                 "merge_rounds": len(self.trace.rounds),
                 "partial_matrices": self.plan.leaves,
                 **total,
+                "bursts": int(self.memory[:, timing_kernels.BURSTS].sum()),
+                "row_misses": int(self.memory[:, timing_kernels.ROW_MISSES].sum()),
             },
             result=self.trace.result,
         )

@@ -34,7 +34,7 @@ docs/sparch.md.
 import numpy as np
 
 from accel.bits import count_ones, lowest_one
-from accel.jit import kernel
+from accel.jit import inlined_kernel, kernel
 
 # Elements of ``machine``.
 (
@@ -49,10 +49,11 @@ CAUSES = ("multiply", "merge", "write", "b_read", "partial_read", "a_read", "pip
 MULTIPLY, MERGE, WRITE, B_READ, PARTIAL_READ, A_READ, PIPELINE = range(7)
 
 # Elements of ``totals``.
-COUNTERS = (
-    "beats", "fires", "bypassed_elements", "refetched_elements", "refetched_a_elements", "bursts", "row_misses",
-)  # fmt: skip
-BEATS, FIRES, BYPASSED, REFETCHED, REFETCHED_A, BURSTS, ROW_MISSES = range(7)
+COUNTERS = ("beats", "fires", "bypassed_elements", "refetched_elements", "refetched_a_elements")
+BEATS, FIRES, BYPASSED, REFETCHED, REFETCHED_A = range(5)
+
+# The first columns of ``memory``.
+BUS_FREE, BURSTS, ROW_MISSES, MEMORY_STATE = range(4)
 
 NONE = np.int32(2**31 - 1)  # no unit: greater than every unit
 NEVER = np.int64(2**62)
@@ -61,35 +62,32 @@ WORD_BITS = 64
 
 
 @kernel
-def request(t, address, size, machine, bus_free, bank_ready, open_row, totals):
+def request(t, address, size, machine, memory):
     """Transfer bytes from time ``t`` on; return when the last has left the channel.
 
     Contract
     --------
-    bus_free             : int64[channels]          when each channel's bus is free
-    bank_ready, open_row : int64[channels * banks]  when each bank is free; the row it has open, -1 for none
+    memory : int64[channels, MEMORY_STATE + 2 * banks]   when a channel is free; bursts and row misses so far; then, for
+                                                         each bank, when it is free and the page it has open, -1: none
     """
     interleave, burst = machine[INTERLEAVE], machine[BURST]
-    channels, banks = machine[CHANNELS], machine[BANKS]
-    row_blocks = machine[ROW_BYTES] // interleave
     done = t
     last = address + size
     while address < last:
         block = address // interleave
         until = min(last, (block + 1) * interleave)
-        channel = block % channels
-        page = block // channels // row_blocks
-        bank = channel * banks + page % banks
+        channel = block % machine[CHANNELS]
+        page = block // machine[CHANNELS] // (machine[ROW_BYTES] // interleave)
+        bank = MEMORY_STATE + 2 * (page % machine[BANKS])
         bursts = (until - 1) // burst - address // burst + 1
-        ready = max(t, bank_ready[bank])
-        if open_row[bank] != page:
-            open_row[bank] = page
+        ready = max(t, memory[channel, bank])
+        if memory[channel, bank + 1] != page:
+            memory[channel, bank + 1] = page
+            memory[channel, ROW_MISSES] += 1
             ready += machine[ROW_MISS]
-            totals[ROW_MISSES] += 1
-        end = max(ready, bus_free[channel]) + -(-bursts * burst // machine[BYTES_PER_CYCLE])
-        bus_free[channel] = end
-        bank_ready[bank] = end
-        totals[BURSTS] += bursts
+        end = max(ready, memory[channel, BUS_FREE]) + -(-bursts * burst // machine[BYTES_PER_CYCLE])
+        memory[channel, BUS_FREE] = memory[channel, bank] = end
+        memory[channel, BURSTS] += bursts
         done = max(done, end)
         address = until
     return done
@@ -127,24 +125,26 @@ def choose_node(layer, last, choice, full, part, room, dry, count):
     return np.int64(0)
 
 
-@kernel
+@inlined_kernel
 def set_bit(words, index, value):
     """Set or clear one bit."""
     shift = np.uint64(index & 63)
     words[index >> 6] = (words[index >> 6] & ~(ONE << shift)) | (np.uint64(value) << shift)
 
 
-@kernel
-def next_bits(bits, node_word, at, kind):
-    """Return the next 64 bits of a kind, 0 (side) or 1 (leaves), of a node that has taken ``at`` elements."""
-    place = np.uint64(node_word + 2 * (at >> 6) + kind)
+@inlined_kernel
+def next_bits(bits, word, at, kind):
+    """Return the next 64 bits of a kind, 0 (side) or 1 (leaves), after ``at`` elements of a node's stream."""
+    place = np.uint64(word + 2 * (at >> 6) + kind)
     shift = np.uint64(at & 63)
     return (bits[place] >> shift) | ((bits[place + np.uint64(2)] << ONE) << (np.uint64(63) - shift))
 
 
-@kernel
-def look_at_merge(node, at, width, passed, node_word, bits, need, next_leaving, next_from):
-    """Write what a node takes next, having taken ``at`` elements: a full window, or the last elements.
+@inlined_kernel
+def look_at_merge(node, at, width, total, node_word, bits, need, next_leaving, next_from):
+    """Write what a node takes next, having taken ``at`` of ``total`` elements: a full window, or the last elements.
+
+    Without branches, which would make the compiler count references to every array.
 
     Contract
     --------
@@ -152,29 +152,23 @@ def look_at_merge(node, at, width, passed, node_word, bits, need, next_leaving, 
     next_leaving : int64[nodes]   written: elements that leave the node with it
     next_from    : int64[nodes]   written: the FIFO its first element comes from
     """
-    left, right = 2 * node, 2 * node + 1
-    take = min(width, passed[left] + passed[right] - at)
-    next_from[node] = left
-    if node_word[node] < 0 or take == 0:  # the right side is never used
-        need[left] = take
-        need[right] = 0
-        next_leaving[node] = take
-        return
-    mask = ~np.uint64(0) >> np.uint64(WORD_BITS - take)
+    take = min(width, total - at)
+    mask = (~np.uint64(0) >> np.uint64(WORD_BITS - max(take, 1))) * np.uint64(take > 0)
+    both = node_word[node] > 0  # else the left side only, of which the first words tell
+    at *= both
     side = next_bits(bits, node_word[node], at, 0)
-    need[right] = count_ones(side & mask)
-    need[left] = take - need[right]
+    from_right = count_ones(side & mask)
+    need[2 * node] = take - from_right
+    need[2 * node + 1] = from_right
     next_leaving[node] = count_ones(next_bits(bits, node_word[node], at, 1) & mask)
-    if side & ONE:
-        next_from[node] = right
+    next_from[node] = 2 * node + np.int64(side & ONE)
 
 
 @kernel
 def part_of_window(node, at, node_word, bits, need, count):
     """Return how much of a node's window is there: elements from the left, from the right, and those that leave."""
     left, right = 2 * node, 2 * node + 1
-    if node_word[node] < 0:
-        return count[left], np.int64(0), count[left]
+    at *= node_word[node] > 0
     side = next_bits(bits, node_word[node], at, 0)
     from_left = from_right = np.int64(0)
     for n in range(need[left] + need[right]):
@@ -190,20 +184,20 @@ def part_of_window(node, at, node_word, bits, need, count):
     return from_left, from_right, count_ones(next_bits(bits, node_word[node], at, 1) & mask)
 
 
-@kernel
+@inlined_kernel
 def update_inputs(node, need, count, next_from, full, part):
-    """Set whether a node has a full window, and whether its next element is there."""
+    """Set whether a node has a full window, and whether its next element is there. Without branches."""
     left, right = 2 * node, 2 * node + 1
     more = need[left] + need[right] > 0
-    set_bit(full, node, more and count[left] >= need[left] and count[right] >= need[right])
-    set_bit(part, node, more and count[next_from[node]] > 0)
+    set_bit(full, node, more & (count[left] >= need[left]) & (count[right] >= need[right]))
+    set_bit(part, node, more & (count[next_from[node]] > 0))
 
 
 @kernel
 def run_round(
     t, machine, slots, passed, node_word, bits, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after,
     unit_last, unit_a, first_unit, a_base, b_base, request_address, request_size, request_units, request_elements,
-    reload_slot, reload_address, out_address, out_bytes, bus_free, bank_ready, open_row, stack, totals,
+    reload_slot, reload_address, out_address, out_bytes, memory, stack, totals,
 ):  # fmt: skip
     """Run one round from time ``t`` on; return the time it ends, -1 if it comes to a stop.
 
@@ -236,12 +230,15 @@ def run_round(
     depth = np.full(2 * leaves, machine[FIFO_DEPTH], np.int64)
     depth[1] = machine[SPILL_FIFO]
     taken = np.zeros(leaves, np.int64)
+    total = np.zeros(leaves, np.int64)
     words = max(np.int64(1), leaves >> 6)
+    simple = layers <= 6 and choice == ROUND_ROBIN
     full, part, room, dry = (  # a bit for each node
         np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(words, np.uint64),
     )  # fmt: skip
     for node in range(1, leaves):
-        look_at_merge(node, 0, width, passed, node_word, bits, need, next_leaving, next_from)
+        total[node] = passed[2 * node] + passed[2 * node + 1]
+        look_at_merge(node, 0, width, total[node], node_word, bits, need, next_leaving, next_from)
         set_bit(room, node, True)
         set_bit(dry, node, True)
     last_served = np.zeros(layers, np.int64)
@@ -315,7 +312,8 @@ def run_round(
         # 2. Merge tree.
         fired = False
         slot_in_pipe = t % latency
-        for layer in range(layers):
+        busy = layers if in_pipe > 0 or not simple or (full[0] | part[0] & dry[0]) & room[0] != 0 else 0
+        for layer in range(busy):
             node = pipe_node[layer, slot_in_pipe]
             if node > 0:
                 pipe_node[layer, slot_in_pipe] = 0
@@ -327,9 +325,21 @@ def run_round(
                     set_bit(dry, 1, count[1] < out_block)
                 else:
                     update_inputs(node >> 1, need, count, next_from, full, part)
-            node = choose_node(layer, last_served[layer], choice, full, part, room, dry, count)
-            if node == 0:
-                continue
+            if simple:
+                first = np.uint64(np.int64(1) << layer)
+                layer_bits = ((ONE << first) - ONE) << first
+                nodes = full[0] & room[0] & layer_bits
+                if nodes == 0:
+                    nodes = part[0] & dry[0] & room[0] & layer_bits
+                    if nodes == 0:
+                        continue
+                later = np.uint64(last_served[layer])
+                later = nodes >> later >> ONE << ONE << later
+                node = lowest_one(later if later != 0 else nodes)
+            else:
+                node = choose_node(layer, last_served[layer], choice, full, part, room, dry, count)
+                if node == 0:
+                    continue
             fired = True
             last_served[layer] = node
             left, right = 2 * node, 2 * node + 1
@@ -345,7 +355,7 @@ def run_round(
             count[right] -= from_right
             used[right] -= from_right
             taken[node] += from_left + from_right
-            look_at_merge(node, taken[node], width, passed, node_word, bits, need, next_leaving, next_from)
+            look_at_merge(node, taken[node], width, total[node], node_word, bits, need, next_leaving, next_from)
             update_inputs(node, need, count, next_from, full, part)
             set_bit(room, node, depth[node] - used[node] >= width)
             if node > 1:
@@ -376,8 +386,7 @@ def run_round(
             n = min(out_block, count[1])
             at = (writes_first + writes) % write_ring
             write_end[at] = request(
-                t, out_address + written * machine[INTERLEAVE], n * out_bytes, machine, bus_free, bank_ready, open_row,
-                totals,
+                t, out_address + written * machine[INTERLEAVE], n * out_bytes, machine, memory
             )  # fmt: skip
             write_count[at] = n
             writes += 1
@@ -439,8 +448,7 @@ def run_round(
                     fetcher_busy = True
                     break
                 arrival[prefetched] = memory_latency + request(
-                    t, b_base + unit_begin[prefetched] * element_bytes, unit_length[prefetched] * element_bytes, machine,
-                    bus_free, bank_ready, open_row, totals,
+                    t, b_base + unit_begin[prefetched] * element_bytes, unit_length[prefetched] * element_bytes, machine, memory
                 )  # fmt: skip
                 fetcher_free[fetcher] = arrival[prefetched]
                 fetcher = (fetcher + 1) % fetchers
@@ -466,15 +474,13 @@ def run_round(
                     begin = t
                     if best >= fetched:
                         begin = memory_latency + request(
-                            t, a_base + unit_a[best] * element_bytes, element_bytes, machine, bus_free, bank_ready,
-                            open_row, totals,
+                            t, a_base + unit_a[best] * element_bytes, element_bytes, machine, memory
                         )  # fmt: skip
                         totals[REFETCHED_A] += 1
                     n = min(unit_length[best] - offset[s], depth[leaves + s] - used[leaves + s])
                     bypass_until[s] = offset[s] + n
                     bypass_at[s] = memory_latency + request(
-                        begin, b_base + (unit_begin[best] + offset[s]) * element_bytes, n * element_bytes, machine,
-                        bus_free, bank_ready, open_row, totals,
+                        begin, b_base + (unit_begin[best] + offset[s]) * element_bytes, n * element_bytes, machine, memory
                     )  # fmt: skip
                     totals[BYPASSED] += n
                     if unit_loader[best] == best:
@@ -487,7 +493,7 @@ def run_round(
         # 6. Column fetcher.
         if asked < requests and request_elements[asked] - elements_done <= look_ahead:
             a_arrival[asked] = memory_latency + request(
-                t, a_base + request_address[asked], request_size[asked], machine, bus_free, bank_ready, open_row, totals
+                t, a_base + request_address[asked], request_size[asked], machine, memory
             )
             asked += 1
             progress = True
@@ -502,8 +508,7 @@ def run_round(
                     at = (reload_first[r] + reload_waiting[r]) % reload_ring
                     asked_before = passed[leaf] - reload_left[r]
                     reload_at[r, at] = memory_latency + request(
-                        t, reload_address[r] + asked_before // in_block * machine[INTERLEAVE], n * spill_bytes, machine,
-                        bus_free, bank_ready, open_row, totals,
+                        t, reload_address[r] + asked_before // in_block * machine[INTERLEAVE], n * spill_bytes, machine, memory
                     )  # fmt: skip
                     if reload_waiting[r] == 0:
                         next_reload = min(next_reload, reload_at[r, at])

@@ -119,6 +119,7 @@ def _merge_round(
     sizes[: len(inputs)][~is_leaf] = np.diff(reload_pointers)
     node_word, words = _node_words(sizes)
     bits = np.zeros(words, np.uint64)
+    bits[1 : merge_kernels.LEFT_ONLY_WORDS : 2] = ~np.uint64(0)
     taken = np.zeros(plan.leaves_per_round, np.int64)
     passed = np.zeros(2 * plan.leaves_per_round, np.int64)
     most = int(sizes.sum())
@@ -136,11 +137,11 @@ def _merge_round(
 
 
 def _node_words(sizes: IndexArray) -> tuple[IndexArray, int]:
-    """Return where each node's bits begin, and the words of all; a node with one side never used has none."""
+    """Return where each node's bits begin, and the words of all; a node whose right side is never used has none: 0."""
     leaves = len(sizes)
     below = np.concatenate((np.zeros(leaves, np.int64), sizes))
-    node_word = np.full(leaves, -1, np.int64)
-    words = 0
+    node_word = np.zeros(leaves, np.int64)
+    words = merge_kernels.LEFT_ONLY_WORDS
     for node in range(leaves - 1, 0, -1):
         left, right = below[2 * node], below[2 * node + 1]
         below[node] = left + right
