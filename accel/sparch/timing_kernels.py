@@ -3,12 +3,11 @@
 In every cycle, in this order:
 
 1. *Arrivals.* Elements of A, and blocks of partial matrices that are read back, whose time has come.
-2. *Merge tree*, from the root to the leaves, so that room made is seen in the same cycle and data one cycle later.
-   What a layer's merger took ``merge_latency`` cycles ago enters its FIFO. Then the merger serves one node whose
-   output FIFO has room for ``merge_width`` elements: one whose input FIFOs hold the next ``merge_width`` elements of
-   its merge (or the last ones), or else one whose next element is there and whose output FIFO is empty (the root's:
-   holds less than a block), of which it takes what is there. That nothing can still come before them is known because
-   A is walked row by row.
+2. *Merge tree*. What the mergers took ``merge_latency`` cycles ago enters their FIFOs. Then every layer's merger, all at
+   once, serves one node whose output FIFO has room for ``merge_width`` elements: one whose input FIFOs hold the next
+   ``merge_width`` elements of its merge (or the last ones), or else one whose next element is there and whose output FIFO
+   is empty (the root's: holds less than a block), of which it takes what is there. That nothing can still come before
+   them is known because A is walked row by row.
 3. *Writer.* Blocks that were written leave the root's FIFO; one full block (or the last one) goes to memory.
 4. *Multipliers.* Each group in turn takes one beat, up to ``group`` products of one unit, for the first unit in row
    order among the leaves with room for a beat whose next unit is prefetched or bypassed. If its line is not there
@@ -93,30 +92,35 @@ def request(t, address, size, machine, memory):
     return done
 
 
+@inlined_kernel
+def word_of(layer, node):
+    """Return the word in which a node's bits stand: one for each of the small layers, 64 nodes a word below."""
+    return layer if layer < 6 else 5 + (node >> 6)
+
+
 @kernel
 def choose_node(layer, last, choice, full, part, room, dry, count):
     """Return the node of a layer that its merger serves next, 0 if none can be served."""
     first = np.int64(1) << layer
     for whole in (True, False):
         best = np.int64(0)
-        for word in range(first >> 6, ((2 * first - 1) >> 6) + 1):
+        for word in range(word_of(layer, first), word_of(layer, 2 * first - 1) + 1):
             able = room[word] & (full[word] if whole else part[word] & dry[word])
-            if layer < 6:
-                able &= ((ONE << np.uint64(first)) - ONE) << np.uint64(first)
+            base = 64 * (word - 5) if layer >= 6 else 0
             if choice == ROUND_ROBIN and able != 0:
                 if best == 0:
-                    best = 64 * word + lowest_one(able)
-                later = last - 64 * word + 1
+                    best = base + lowest_one(able)
+                later = last - base + 1
                 if later >= 64:
                     continue
                 if later > 0:
                     able = able >> np.uint64(later) << np.uint64(later)
                 if able != 0:
-                    return 64 * word + lowest_one(able)
+                    return base + lowest_one(able)
             elif choice == LOWEST and able != 0:
-                return 64 * word + lowest_one(able)
+                return base + lowest_one(able)
             while choice == EMPTIEST and able != 0:
-                node = 64 * word + lowest_one(able)
+                node = base + lowest_one(able)
                 if best == 0 or count[node] < count[best]:
                     best = node
                 able &= able - ONE
@@ -126,10 +130,10 @@ def choose_node(layer, last, choice, full, part, room, dry, count):
 
 
 @inlined_kernel
-def set_bit(words, index, value):
-    """Set or clear one bit."""
-    shift = np.uint64(index & 63)
-    words[index >> 6] = (words[index >> 6] & ~(ONE << shift)) | (np.uint64(value) << shift)
+def set_bit(words, word, node, value):
+    """Set or clear a node's bit."""
+    shift = np.uint64(node & 63)
+    words[word] = (words[word] & ~(ONE << shift)) | (np.uint64(value) << shift)
 
 
 @inlined_kernel
@@ -185,12 +189,12 @@ def part_of_window(node, at, node_word, bits, need, count):
 
 
 @inlined_kernel
-def update_inputs(node, need, count, next_from, full, part):
+def update_inputs(word, node, need, count, next_from, full, part):
     """Set whether a node has a full window, and whether its next element is there. Without branches."""
     left, right = 2 * node, 2 * node + 1
     more = need[left] + need[right] > 0
-    set_bit(full, node, more & (count[left] >= need[left]) & (count[right] >= need[right]))
-    set_bit(part, node, more & (count[next_from[node]] > 0))
+    set_bit(full, word, node, more & (count[left] >= need[left]) & (count[right] >= need[right]))
+    set_bit(part, word, node, more & (count[next_from[node]] > 0))
 
 
 @kernel
@@ -231,20 +235,26 @@ def run_round(
     depth[1] = machine[SPILL_FIFO]
     taken = np.zeros(leaves, np.int64)
     total = np.zeros(leaves, np.int64)
-    words = max(np.int64(1), leaves >> 6)
+    words = word_of(layers - 1, leaves - 1) + 1
+    last_layer = layers - 1
     simple = layers <= 6 and choice == ROUND_ROBIN
+    chosen = np.zeros(layers, np.int64)
     full, part, room, dry = (  # a bit for each node
         np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(words, np.uint64),
     )  # fmt: skip
     for node in range(1, leaves):
         total[node] = passed[2 * node] + passed[2 * node + 1]
         look_at_merge(node, 0, width, total[node], node_word, bits, need, next_leaving, next_from)
-        set_bit(room, node, True)
-        set_bit(dry, node, True)
+    for layer in range(layers):
+        for node in range(np.int64(1) << layer, np.int64(2) << layer):
+            set_bit(room, word_of(layer, node), node, True)
+            set_bit(dry, word_of(layer, node), node, True)
     last_served = np.zeros(layers, np.int64)
-    pipe_node = np.zeros((layers, latency), np.int64)
-    pipe_count = np.zeros((layers, latency), np.int64)
-    in_pipe = 0
+    pipe = np.full((layers, latency, 3), NEVER, np.int64)  # when, into which FIFO, how many
+    pipe_first = np.zeros(layers, np.int64)
+    pipe_free = np.zeros(layers, np.int64)
+    pipe_due = np.full(layers, NEVER, np.int64)
+    next_due = NEVER
 
     head = np.full(slots, NONE, np.int32)  # next unit of each slot
     able = np.full(slots, NONE, np.int32)  # the same, if it can be multiplied; else NONE
@@ -306,66 +316,71 @@ def run_round(
                     coming[leaf] -= n
                     reload_first[r] = (reload_first[r] + 1) % reload_ring
                     reload_waiting[r] -= 1
-                    update_inputs(leaf >> 1, need, count, next_from, full, part)
+                    update_inputs(word_of(last_layer, leaf >> 1), leaf >> 1, need, count, next_from, full, part)
                 if reload_waiting[r] > 0:
                     next_reload = min(next_reload, reload_at[r, reload_first[r]])
         # 2. Merge tree.
         fired = False
-        slot_in_pipe = t % latency
-        busy = layers if in_pipe > 0 or not simple or (full[0] | part[0] & dry[0]) & room[0] != 0 else 0
-        for layer in range(busy):
-            node = pipe_node[layer, slot_in_pipe]
-            if node > 0:
-                pipe_node[layer, slot_in_pipe] = 0
-                in_pipe -= 1
-                progress = True
-                count[node] += pipe_count[layer, slot_in_pipe]
-                coming[node] -= pipe_count[layer, slot_in_pipe]
-                if node == 1:
-                    set_bit(dry, 1, count[1] < out_block)
-                else:
-                    update_inputs(node >> 1, need, count, next_from, full, part)
+        if next_due <= t:
+            progress = True
+            for layer in range(layers):
+                if pipe_due[layer] == t:
+                    first = pipe_first[layer]
+                    node = pipe[layer, first, 1]
+                    count[node] += pipe[layer, first, 2]
+                    coming[node] -= pipe[layer, first, 2]
+                    pipe[layer, first, 0] = NEVER
+                    first = first + 1 if first + 1 < latency else 0
+                    pipe_first[layer] = first
+                    pipe_due[layer] = pipe[layer, first, 0]
+                    if node == 1:
+                        set_bit(dry, 0, 1, count[1] < out_block)
+                    else:
+                        update_inputs(word_of(layer - 1, node >> 1), node >> 1, need, count, next_from, full, part)
+        for layer in range(layers):
             if simple:
-                first = np.uint64(np.int64(1) << layer)
-                layer_bits = ((ONE << first) - ONE) << first
-                nodes = full[0] & room[0] & layer_bits
+                nodes = full[layer] & room[layer]
                 if nodes == 0:
-                    nodes = part[0] & dry[0] & room[0] & layer_bits
-                    if nodes == 0:
-                        continue
+                    nodes = part[layer] & dry[layer] & room[layer]
                 later = np.uint64(last_served[layer])
                 later = nodes >> later >> ONE << ONE << later
-                node = lowest_one(later if later != 0 else nodes)
+                chosen[layer] = lowest_one(later if later != 0 else nodes) if nodes != 0 else 0
             else:
-                node = choose_node(layer, last_served[layer], choice, full, part, room, dry, count)
-                if node == 0:
-                    continue
+                chosen[layer] = choose_node(layer, last_served[layer], choice, full, part, room, dry, count)
+        for layer in range(layers):
+            node = chosen[layer]
+            if node == 0:
+                continue
             fired = True
+            totals[FIRES] += 1
             last_served[layer] = node
             left, right = 2 * node, 2 * node + 1
+            word, below = word_of(layer, node), word_of(layer + 1, left)
             from_left, from_right, leaving = need[left], need[right], next_leaving[node]
-            if (full[node >> 6] >> np.uint64(node & 63)) & ONE == 0:
+            if (full[word] >> np.uint64(node & 63)) & ONE == 0:
                 from_left, from_right, leaving = part_of_window(node, taken[node], node_word, bits, need, count)
-            used[node] += leaving
-            pipe_node[layer, slot_in_pipe] = node
-            pipe_count[layer, slot_in_pipe] = leaving
-            in_pipe += 1
+            free = pipe_free[layer]
+            pipe[layer, free, 0] = t + latency
+            pipe[layer, free, 1] = node
+            pipe[layer, free, 2] = leaving
+            pipe_free[layer] = free + 1 if free + 1 < latency else 0
+            pipe_due[layer] = pipe[layer, pipe_first[layer], 0]
             count[left] -= from_left
             used[left] -= from_left
             count[right] -= from_right
             used[right] -= from_right
+            used[node] += leaving
             taken[node] += from_left + from_right
             look_at_merge(node, taken[node], width, total[node], node_word, bits, need, next_leaving, next_from)
-            update_inputs(node, need, count, next_from, full, part)
-            set_bit(room, node, depth[node] - used[node] >= width)
+            update_inputs(word, node, need, count, next_from, full, part)
+            set_bit(room, word, node, depth[node] - used[node] >= width)
             if node > 1:
-                set_bit(dry, node, used[node] == 0)
-            totals[FIRES] += 1
-            if left < leaves:
-                set_bit(room, left, depth[left] - used[left] >= width)
-                set_bit(room, right, depth[right] - used[right] >= width)
-                set_bit(dry, left, used[left] == 0)
-                set_bit(dry, right, used[right] == 0)
+                set_bit(dry, word, node, used[node] == 0)
+            if layer < last_layer:
+                set_bit(room, below, left, depth[left] - used[left] >= width)
+                set_bit(room, below, right, depth[right] - used[right] >= width)
+                set_bit(dry, below, left, used[left] == 0)
+                set_bit(dry, below, right, used[right] == 0)
             else:
                 for leaf in range(left, right + 1):
                     s = leaf - leaves
@@ -375,13 +390,17 @@ def run_round(
                         elif able[s] == NONE and depth[leaf] - used[leaf] >= group and head[s] < prefetched:
                             able[s] = head[s]
                             current = min(current, head[s])
+        if fired or next_due <= t:
+            next_due = NEVER
+            for layer in range(layers):
+                next_due = min(next_due, pipe_due[layer])
         # 3. Writer.
         while writes > 0 and write_end[writes_first] <= t:
             used[1] -= write_count[writes_first]
             writes_first = (writes_first + 1) % write_ring
             writes -= 1
             progress = True
-            set_bit(room, 1, depth[1] - used[1] >= width)
+            set_bit(room, 0, 1, depth[1] - used[1] >= width)
         if count[1] >= out_block or (coming[1] == 0 and count[1] > 0):
             n = min(out_block, count[1])
             at = (writes_first + writes) % write_ring
@@ -392,7 +411,7 @@ def run_round(
             writes += 1
             written += 1
             count[1] -= n
-            set_bit(dry, 1, count[1] < out_block)
+            set_bit(dry, 0, 1, count[1] < out_block)
             progress = True
         # 4. Multipliers.
         issued = False
@@ -419,7 +438,7 @@ def run_round(
             coming[leaf] -= beat
             offset[s] += beat
             totals[BEATS] += 1
-            update_inputs(leaf >> 1, need, count, next_from, full, part)
+            update_inputs(word_of(last_layer, leaf >> 1), leaf >> 1, need, count, next_from, full, part)
             if offset[s] == unit_length[u]:
                 done[u] = 1
                 elements_done += unit_last[u]
@@ -524,8 +543,8 @@ def run_round(
             stack[PIPELINE] += machine[MULTIPLY_LATENCY]
             return t + machine[MULTIPLY_LATENCY]
         upcoming_t = t + 1
-        if not (progress or issued or fired or in_pipe > 0):
-            upcoming_t = min(wake, next_reload)
+        if not (progress or issued or fired):
+            upcoming_t = min(min(wake, next_reload), next_due)
             if got < asked:
                 upcoming_t = min(upcoming_t, a_arrival[got])
             if fetcher_busy:
