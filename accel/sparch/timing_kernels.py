@@ -54,10 +54,51 @@ BEATS, FIRES, BYPASSED, REFETCHED, REFETCHED_A = range(5)
 # The first columns of ``memory``.
 BUS_FREE, BURSTS, ROW_MISSES, MEMORY_STATE = range(4)
 
+# Elements of a FIFO's record, and of the node whose output it is; records stand one after the other.
+(
+    COUNT,  # elements it holds
+    USED,  # and those on their way into it, or out of the root's to memory
+    COMING,  # elements that have not entered it
+    DEPTH,
+    NEED,  # elements of it in the window of the node it feeds
+    TAKEN,  # elements the node has taken
+    TOTAL,  # elements the node takes in all
+    WORD,  # first word of the node's bits
+    LEAVING,  # elements that leave the node with its window
+    FROM,  # record of the FIFO its next element comes from
+) = (np.uint64(n) for n in range(10))
+RECORD_BITS = np.uint64(4)
+RECORD = np.uint64(1) << RECORD_BITS
+# Words of a layer's record in ``masks``, a bit for each node.
+FULL, PART, ROOM, DRY = (np.uint64(n) for n in range(4))
+MASK_BITS = np.uint64(2)
+# Elements of a slot's record.
+(
+    HEAD,  # its next unit
+    OFFSET,  # products of it that are done
+    BYPASS_UNTIL,  # products of it that a bypass brings; 0: no bypass
+    BYPASS_AT,  # when they are there
+    RELOAD,  # the reloaded stream it is, -1 for a leaf
+) = (np.uint64(n) for n in range(5))
+SLOT_BITS = np.uint64(3)
+# Elements of a merger's record.
+(
+    SERVED,  # the node it served last
+    CHOSEN,  # the node it serves now, 0 for none
+    DUE,  # when its oldest result enters a FIFO
+    OLDEST,  # where in the merger's pipeline that is
+    NEWEST,  # where the next result goes
+) = (np.uint64(n) for n in range(5))
+MERGER_BITS = np.uint64(3)
+# Elements of a result in a merger's pipeline.
+WHEN, WHITHER, AMOUNT = (np.uint64(n) for n in range(3))
+RESULT_BITS = np.uint64(2)
+
 NONE = np.int32(2**31 - 1)  # no unit: greater than every unit
 NEVER = np.int64(2**62)
-ONE = np.uint64(1)
-WORD_BITS = 64
+ZERO, ONE, TWO, SIX, LOW_SIX = (np.uint64(n) for n in (0, 1, 2, 6, 63))
+WORD_BITS = np.uint64(64)
+SMALL_LAYERS = 6  # whose nodes have their bits in one word each
 
 
 @kernel
@@ -94,107 +135,124 @@ def request(t, address, size, machine, memory):
 
 @inlined_kernel
 def word_of(layer, node):
-    """Return the word in which a node's bits stand: one for each of the small layers, 64 nodes a word below."""
-    return layer if layer < 6 else 5 + (node >> 6)
-
-
-@kernel
-def choose_node(layer, last, choice, full, part, room, dry, count):
-    """Return the node of a layer that its merger serves next, 0 if none can be served."""
-    first = np.int64(1) << layer
-    for whole in (True, False):
-        best = np.int64(0)
-        for word in range(word_of(layer, first), word_of(layer, 2 * first - 1) + 1):
-            able = room[word] & (full[word] if whole else part[word] & dry[word])
-            base = 64 * (word - 5) if layer >= 6 else 0
-            if choice == ROUND_ROBIN and able != 0:
-                if best == 0:
-                    best = base + lowest_one(able)
-                later = last - base + 1
-                if later >= 64:
-                    continue
-                if later > 0:
-                    able = able >> np.uint64(later) << np.uint64(later)
-                if able != 0:
-                    return base + lowest_one(able)
-            elif choice == LOWEST and able != 0:
-                return base + lowest_one(able)
-            while choice == EMPTIEST and able != 0:
-                node = base + lowest_one(able)
-                if best == 0 or count[node] < count[best]:
-                    best = node
-                able &= able - ONE
-        if best > 0:
-            return best
-    return np.int64(0)
+    """Return the record of ``masks`` in which a node's bits stand: one for each small layer, then 64 nodes each."""
+    return np.uint64(layer) if layer < SMALL_LAYERS else np.uint64(SMALL_LAYERS - 1) + (node >> SIX)
 
 
 @inlined_kernel
-def set_bit(words, word, node, value):
+def set_bit(masks, word, kind, node, value):
     """Set or clear a node's bit."""
-    shift = np.uint64(node & 63)
-    words[word] = (words[word] & ~(ONE << shift)) | (np.uint64(value) << shift)
+    shift = node & LOW_SIX
+    at = (word << MASK_BITS) + kind
+    masks[at] = (masks[at] & ~(ONE << shift)) | (np.uint64(value) << shift)
+
+
+@kernel
+def choose_node(layer, last, choice, masks, fifos):
+    """Return the node of a layer that its merger serves next, 0 if none can be served."""
+    first = ONE << np.uint64(layer)
+    for whole in (True, False):
+        best = ZERO
+        word = word_of(layer, first)
+        while word <= word_of(layer, first + first - ONE):
+            at = word << MASK_BITS
+            able = masks[at + ROOM] & (masks[at + FULL] if whole else masks[at + PART] & masks[at + DRY])
+            base = (word - np.uint64(SMALL_LAYERS - 1)) << SIX if layer >= SMALL_LAYERS else ZERO
+            word += ONE
+            if choice == ROUND_ROBIN and able != ZERO:
+                if best == ZERO:
+                    best = base + np.uint64(lowest_one(able))
+                if last >= base + LOW_SIX:
+                    continue
+                if last >= base:
+                    later = last - base + ONE
+                    able = able >> later << later
+                if able != ZERO:
+                    return base + np.uint64(lowest_one(able))
+            elif choice == LOWEST and able != ZERO:
+                return base + np.uint64(lowest_one(able))
+            while choice == EMPTIEST and able != ZERO:
+                node = base + np.uint64(lowest_one(able))
+                if best == ZERO or fifos[(node << RECORD_BITS) + COUNT] < fifos[(best << RECORD_BITS) + COUNT]:
+                    best = node
+                able &= able - ONE
+        if best > ZERO:
+            return best
+    return ZERO
 
 
 @inlined_kernel
 def next_bits(bits, word, at, kind):
     """Return the next 64 bits of a kind, 0 (side) or 1 (leaves), after ``at`` elements of a node's stream."""
-    place = np.uint64(word + 2 * (at >> 6) + kind)
-    shift = np.uint64(at & 63)
-    return (bits[place] >> shift) | ((bits[place + np.uint64(2)] << ONE) << (np.uint64(63) - shift))
+    place = word + (at >> SIX << ONE) + kind
+    shift = at & LOW_SIX
+    return (bits[place] >> shift) | ((bits[place + TWO] << ONE) << (LOW_SIX - shift))
 
 
 @inlined_kernel
-def look_at_merge(node, at, width, total, node_word, bits, need, next_leaving, next_from):
-    """Write what a node takes next, having taken ``at`` of ``total`` elements: a full window, or the last elements.
+def look_at_merge(node, width, bits, fifos, masks, word):
+    """Write what a node takes next: a full window, or the last elements; and whether that is there.
 
-    Without branches, which would make the compiler count references to every array.
-
-    Contract
-    --------
-    need         : int64[FIFOs]   written for both inputs: elements of the window
-    next_leaving : int64[nodes]   written: elements that leave the node with it
-    next_from    : int64[nodes]   written: the FIFO its first element comes from
+    Without branches, after which the compiler would count references to every array.
     """
-    take = min(width, total - at)
-    mask = (~np.uint64(0) >> np.uint64(WORD_BITS - max(take, 1))) * np.uint64(take > 0)
-    both = node_word[node] > 0  # else the left side only, of which the first words tell
-    at *= both
-    side = next_bits(bits, node_word[node], at, 0)
+    at = node << RECORD_BITS
+    left = at << ONE
+    right = left + RECORD
+    taken = fifos[at + TAKEN]
+    take = min(width, fifos[at + TOTAL] - taken)
+    some = np.uint64(take > 0)
+    mask = (~ZERO >> (WORD_BITS - np.uint64(max(take, 1)))) * some
+    begin = np.uint64(fifos[at + WORD])
+    where = np.uint64(taken) * np.uint64(begin > ZERO)  # at 0 stand bits for nodes that use their left side only
+    side = next_bits(bits, begin, where, ZERO)
     from_right = count_ones(side & mask)
-    need[2 * node] = take - from_right
-    need[2 * node + 1] = from_right
-    next_leaving[node] = count_ones(next_bits(bits, node_word[node], at, 1) & mask)
-    next_from[node] = 2 * node + np.int64(side & ONE)
+    fifos[left + NEED] = take - from_right
+    fifos[right + NEED] = from_right
+    fifos[at + LEAVING] = count_ones(next_bits(bits, begin, where, ONE) & mask)
+    source = left + ((side & ONE) << RECORD_BITS)
+    fifos[at + FROM] = np.int64(source)
+    whole = (fifos[left + COUNT] >= take - from_right) & (fifos[right + COUNT] >= from_right)
+    set_bit(masks, word, FULL, node, (take > 0) & whole)
+    set_bit(masks, word, PART, node, (take > 0) & (fifos[source + COUNT] > 0))
+
+
+@inlined_kernel
+def fill(fifo, amount, word, fifos, masks):
+    """Let elements enter a FIFO below the root; note what that means for the node it feeds."""
+    at = fifo << RECORD_BITS
+    count = fifos[at + COUNT] + amount
+    fifos[at + COUNT] = count
+    fifos[at + COMING] -= amount
+    node = fifo >> ONE
+    other = (fifo ^ ONE) << RECORD_BITS
+    need, other_need = fifos[at + NEED], fifos[other + NEED]
+    more = need + other_need > 0
+    set_bit(masks, word, FULL, node, more & (count >= need) & (fifos[other + COUNT] >= other_need))
+    source = np.uint64(fifos[(node << RECORD_BITS) + FROM])
+    set_bit(masks, word, PART, node, more & (fifos[source + COUNT] > 0))
 
 
 @kernel
-def part_of_window(node, at, node_word, bits, need, count):
+def part_of_window(node, bits, fifos):
     """Return how much of a node's window is there: elements from the left, from the right, and those that leave."""
-    left, right = 2 * node, 2 * node + 1
-    at *= node_word[node] > 0
-    side = next_bits(bits, node_word[node], at, 0)
+    at = node << RECORD_BITS
+    left = at << ONE
+    right = left + RECORD
+    begin = np.uint64(fifos[at + WORD])
+    where = np.uint64(fifos[at + TAKEN]) * np.uint64(begin > ZERO)
+    side = next_bits(bits, begin, where, ZERO)
     from_left = from_right = np.int64(0)
-    for n in range(need[left] + need[right]):
-        if (side >> np.uint64(n)) & ONE:
-            if from_right == count[right]:
+    for n in range(fifos[left + NEED] + fifos[right + NEED]):
+        if (side >> np.uint64(n)) & ONE != ZERO:
+            if from_right == fifos[right + COUNT]:
                 break
             from_right += 1
         else:
-            if from_left == count[left]:
+            if from_left == fifos[left + COUNT]:
                 break
             from_left += 1
-    mask = ~np.uint64(0) >> np.uint64(WORD_BITS - from_left - from_right)
-    return from_left, from_right, count_ones(next_bits(bits, node_word[node], at, 1) & mask)
-
-
-@inlined_kernel
-def update_inputs(word, node, need, count, next_from, full, part):
-    """Set whether a node has a full window, and whether its next element is there. Without branches."""
-    left, right = 2 * node, 2 * node + 1
-    more = need[left] + need[right] > 0
-    set_bit(full, word, node, more & (count[left] >= need[left]) & (count[right] >= need[right]))
-    set_bit(part, word, node, more & (count[next_from[node]] > 0))
+    mask = ~ZERO >> (WORD_BITS - np.uint64(from_left + from_right))
+    return from_left, from_right, count_ones(next_bits(bits, begin, where, ONE) & mask)
 
 
 @kernel
@@ -225,45 +283,38 @@ def run_round(
     reloads = len(reload_slot)
     share = max(in_block, machine[SPILL_FIFO] // max(1, reloads) // in_block * in_block)
 
-    need = np.zeros(2 * leaves, np.int64)  # elements the node above wants of a FIFO next
-    next_leaving = np.zeros(leaves, np.int64)  # elements that leave a node with them
-    next_from = np.zeros(leaves, np.int64)  # the FIFO a node's next element comes from
-    count = np.zeros(2 * leaves, np.int64)  # elements a FIFO holds
-    used = np.zeros(2 * leaves, np.int64)  # and those on their way into it, or out of the root's to memory
-    coming = passed.copy()  # elements that have not entered it
-    depth = np.full(2 * leaves, machine[FIFO_DEPTH], np.int64)
-    depth[1] = machine[SPILL_FIFO]
-    taken = np.zeros(leaves, np.int64)
-    total = np.zeros(leaves, np.int64)
-    words = word_of(layers - 1, leaves - 1) + 1
+    fifos = np.zeros(2 * leaves * RECORD, np.int64)
+    for n in range(1, 2 * leaves):
+        at = np.uint64(n) << RECORD_BITS
+        fifos[at + COMING] = passed[n]
+        fifos[at + DEPTH] = machine[FIFO_DEPTH] if n > 1 else machine[SPILL_FIFO]
+        if n < leaves:
+            fifos[at + TOTAL] = passed[2 * n] + passed[2 * n + 1]
+            fifos[at + WORD] = node_word[n]
     last_layer = layers - 1
-    simple = layers <= 6 and choice == ROUND_ROBIN
-    chosen = np.zeros(layers, np.int64)
-    full, part, room, dry = (  # a bit for each node
-        np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(words, np.uint64), np.zeros(words, np.uint64),
-    )  # fmt: skip
-    for node in range(1, leaves):
-        total[node] = passed[2 * node] + passed[2 * node + 1]
-        look_at_merge(node, 0, width, total[node], node_word, bits, need, next_leaving, next_from)
+    masks = np.zeros((word_of(last_layer, np.uint64(leaves - 1)) + ONE) << MASK_BITS, np.uint64)
     for layer in range(layers):
-        for node in range(np.int64(1) << layer, np.int64(2) << layer):
-            set_bit(room, word_of(layer, node), node, True)
-            set_bit(dry, word_of(layer, node), node, True)
-    last_served = np.zeros(layers, np.int64)
-    pipe = np.full((layers, latency, 3), NEVER, np.int64)  # when, into which FIFO, how many
-    pipe_first = np.zeros(layers, np.int64)
-    pipe_free = np.zeros(layers, np.int64)
-    pipe_due = np.full(layers, NEVER, np.int64)
+        for n in range(np.int64(1) << layer, np.int64(2) << layer):
+            node = np.uint64(n)
+            word = word_of(layer, node)
+            look_at_merge(node, width, bits, fifos, masks, word)
+            set_bit(masks, word, ROOM, node, True)
+            set_bit(masks, word, DRY, node, True)
+    leaf_layer = np.uint64(layers)
+    root = ONE << RECORD_BITS
+    simple = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
+    mergers = np.zeros(layers << MERGER_BITS, np.int64)
+    pipes = np.full((layers * latency) << RESULT_BITS, NEVER, np.int64)
+    for layer in range(layers):
+        mergers[(np.uint64(layer) << MERGER_BITS) + DUE] = NEVER
     next_due = NEVER
 
-    head = np.full(slots, NONE, np.int32)  # next unit of each slot
-    able = np.full(slots, NONE, np.int32)  # the same, if it can be multiplied; else NONE
-    offset = np.zeros(slots, np.int64)  # products of it that are done
-    bypass_until = np.zeros(slots, np.int64)
-    bypass_at = np.zeros(slots, np.int64)
-    for s in range(slots):
-        if first_unit[s] >= 0:
-            head[s] = first_unit[s]
+    able = np.full(slots, NONE, np.int32)  # next unit of each slot if it can be multiplied
+    slot_state = np.zeros(slots << SLOT_BITS, np.int64)
+    for n in range(slots):
+        at = np.uint64(n) << SLOT_BITS
+        slot_state[at + HEAD] = first_unit[n] if first_unit[n] >= 0 else NONE
+        slot_state[at + RELOAD] = -1
     current = NONE  # the least of ``able``
     arrival = np.zeros(units, np.int64)
     done = np.zeros(units, np.uint8)
@@ -282,12 +333,11 @@ def run_round(
     reload_at = np.zeros((reloads, reload_ring), np.int64)
     reload_first = np.zeros(reloads, np.int64)
     reload_waiting = np.zeros(reloads, np.int64)
-    reload_of = np.full(slots, -1, np.int64)
     for r in range(reloads):
-        leaf = leaves + reload_slot[r]
-        reload_of[reload_slot[r]] = r
-        reload_left[r] = coming[leaf]
-        depth[leaf] += share
+        at = np.uint64(leaves + reload_slot[r]) << RECORD_BITS
+        slot_state[(np.uint64(reload_slot[r]) << SLOT_BITS) + RELOAD] = r
+        reload_left[r] = fifos[at + COMING]
+        fifos[at + DEPTH] += share
     next_reload = NEVER
     reload_turn = np.int64(0)
     reload_try = reloads > 0
@@ -297,6 +347,7 @@ def run_round(
     write_count = np.zeros(write_ring, np.int64)
     writes_first = writes = np.int64(0)
     written = np.int64(0)
+    beats = fires = np.int64(0)
 
     while True:
         progress = False
@@ -309,14 +360,12 @@ def run_round(
             progress = True
             next_reload = NEVER
             for r in range(reloads):
-                leaf = leaves + reload_slot[r]
+                leaf = np.uint64(leaves + reload_slot[r])
                 while reload_waiting[r] > 0 and reload_at[r, reload_first[r]] <= t:
-                    n = min(in_block, coming[leaf])
-                    count[leaf] += n
-                    coming[leaf] -= n
+                    n = min(in_block, fifos[(leaf << RECORD_BITS) + COMING])
+                    fill(leaf, n, word_of(last_layer, leaf >> ONE), fifos, masks)
                     reload_first[r] = (reload_first[r] + 1) % reload_ring
                     reload_waiting[r] -= 1
-                    update_inputs(word_of(last_layer, leaf >> 1), leaf >> 1, need, count, next_from, full, part)
                 if reload_waiting[r] > 0:
                     next_reload = min(next_reload, reload_at[r, reload_first[r]])
         # 2. Merge tree.
@@ -324,94 +373,105 @@ def run_round(
         if next_due <= t:
             progress = True
             for layer in range(layers):
-                if pipe_due[layer] == t:
-                    first = pipe_first[layer]
-                    node = pipe[layer, first, 1]
-                    count[node] += pipe[layer, first, 2]
-                    coming[node] -= pipe[layer, first, 2]
-                    pipe[layer, first, 0] = NEVER
-                    first = first + 1 if first + 1 < latency else 0
-                    pipe_first[layer] = first
-                    pipe_due[layer] = pipe[layer, first, 0]
-                    if node == 1:
-                        set_bit(dry, 0, 1, count[1] < out_block)
+                merger = np.uint64(layer) << MERGER_BITS
+                if mergers[merger + DUE] == t:
+                    oldest = np.uint64(mergers[merger + OLDEST])
+                    result = (np.uint64(layer * latency) + oldest) << RESULT_BITS
+                    node = np.uint64(pipes[result + WHITHER])
+                    pipes[result + WHEN] = NEVER
+                    oldest = oldest + ONE if oldest + ONE < np.uint64(latency) else ZERO
+                    mergers[merger + OLDEST] = np.int64(oldest)
+                    mergers[merger + DUE] = pipes[((np.uint64(layer * latency) + oldest) << RESULT_BITS) + WHEN]
+                    if layer > 0:
+                        fill(node, pipes[result + AMOUNT], word_of(layer - 1, node >> ONE), fifos, masks)
                     else:
-                        update_inputs(word_of(layer - 1, node >> 1), node >> 1, need, count, next_from, full, part)
+                        fifos[root + COUNT] += pipes[result + AMOUNT]
+                        fifos[root + COMING] -= pipes[result + AMOUNT]
+                        set_bit(masks, ZERO, DRY, ONE, fifos[root + COUNT] < out_block)
         for layer in range(layers):
+            merger = np.uint64(layer) << MERGER_BITS
             if simple:
-                nodes = full[layer] & room[layer]
-                if nodes == 0:
-                    nodes = part[layer] & dry[layer] & room[layer]
-                later = np.uint64(last_served[layer])
-                later = nodes >> later >> ONE << ONE << later
-                chosen[layer] = lowest_one(later if later != 0 else nodes) if nodes != 0 else 0
+                at = np.uint64(layer) << MASK_BITS
+                nodes = masks[at + FULL] & masks[at + ROOM]
+                if nodes == ZERO:
+                    nodes = masks[at + PART] & masks[at + DRY] & masks[at + ROOM]
+                served = np.uint64(mergers[merger + SERVED])
+                later = nodes >> served >> ONE << ONE << served
+                mergers[merger + CHOSEN] = lowest_one(later if later != ZERO else nodes) if nodes != ZERO else 0
             else:
-                chosen[layer] = choose_node(layer, last_served[layer], choice, full, part, room, dry, count)
+                served = np.uint64(mergers[merger + SERVED])
+                mergers[merger + CHOSEN] = np.int64(choose_node(layer, served, choice, masks, fifos))
         for layer in range(layers):
-            node = chosen[layer]
-            if node == 0:
+            merger = np.uint64(layer) << MERGER_BITS
+            node = np.uint64(mergers[merger + CHOSEN])
+            if node == ZERO:
                 continue
             fired = True
-            totals[FIRES] += 1
-            last_served[layer] = node
-            left, right = 2 * node, 2 * node + 1
-            word, below = word_of(layer, node), word_of(layer + 1, left)
-            from_left, from_right, leaving = need[left], need[right], next_leaving[node]
-            if (full[word] >> np.uint64(node & 63)) & ONE == 0:
-                from_left, from_right, leaving = part_of_window(node, taken[node], node_word, bits, need, count)
-            free = pipe_free[layer]
-            pipe[layer, free, 0] = t + latency
-            pipe[layer, free, 1] = node
-            pipe[layer, free, 2] = leaving
-            pipe_free[layer] = free + 1 if free + 1 < latency else 0
-            pipe_due[layer] = pipe[layer, pipe_first[layer], 0]
-            count[left] -= from_left
-            used[left] -= from_left
-            count[right] -= from_right
-            used[right] -= from_right
-            used[node] += leaving
-            taken[node] += from_left + from_right
-            look_at_merge(node, taken[node], width, total[node], node_word, bits, need, next_leaving, next_from)
-            update_inputs(word, node, need, count, next_from, full, part)
-            set_bit(room, word, node, depth[node] - used[node] >= width)
-            if node > 1:
-                set_bit(dry, word, node, used[node] == 0)
+            fires += 1
+            mergers[merger + SERVED] = np.int64(node)
+            at = node << RECORD_BITS
+            left = at << ONE
+            right = left + RECORD
+            word = word_of(layer, node)
+            from_left, from_right, leaving = fifos[left + NEED], fifos[right + NEED], fifos[at + LEAVING]
+            if (masks[(word << MASK_BITS) + FULL] >> (node & LOW_SIX)) & ONE == ZERO:
+                from_left, from_right, leaving = part_of_window(node, bits, fifos)
+            newest = np.uint64(mergers[merger + NEWEST])
+            result = (np.uint64(layer * latency) + newest) << RESULT_BITS
+            pipes[result + WHEN] = t + latency
+            pipes[result + WHITHER] = np.int64(node)
+            pipes[result + AMOUNT] = leaving
+            mergers[merger + NEWEST] = np.int64(newest + ONE if newest + ONE < np.uint64(latency) else ZERO)
+            mergers[merger + DUE] = min(mergers[merger + DUE], t + latency)
+            left_used, right_used = fifos[left + USED] - from_left, fifos[right + USED] - from_right
+            fifos[left + COUNT] -= from_left
+            fifos[left + USED] = left_used
+            fifos[right + COUNT] -= from_right
+            fifos[right + USED] = right_used
+            used = fifos[at + USED] + leaving
+            fifos[at + USED] = used
+            fifos[at + TAKEN] += from_left + from_right
+            look_at_merge(node, width, bits, fifos, masks, word)
+            set_bit(masks, word, ROOM, node, fifos[at + DEPTH] - used >= width)
+            if layer > 0:
+                set_bit(masks, word, DRY, node, used == 0)
+            child = node << ONE
             if layer < last_layer:
-                set_bit(room, below, left, depth[left] - used[left] >= width)
-                set_bit(room, below, right, depth[right] - used[right] >= width)
-                set_bit(dry, below, left, used[left] == 0)
-                set_bit(dry, below, right, used[right] == 0)
+                below = word_of(layer + 1, child)
+                set_bit(masks, below, ROOM, child, fifos[left + DEPTH] - left_used >= width)
+                set_bit(masks, below, ROOM, child + ONE, fifos[right + DEPTH] - right_used >= width)
+                set_bit(masks, below, DRY, child, left_used == 0)
+                set_bit(masks, below, DRY, child + ONE, right_used == 0)
             else:
-                for leaf in range(left, right + 1):
-                    s = leaf - leaves
-                    if s < slots:
-                        if reload_of[s] >= 0:
-                            reload_try = True
-                        elif able[s] == NONE and depth[leaf] - used[leaf] >= group and head[s] < prefetched:
-                            able[s] = head[s]
-                            current = min(current, head[s])
+                for s in range(child - np.uint64(leaves), min(child - np.uint64(leaves) + TWO, np.uint64(slots))):
+                    slot = s << SLOT_BITS
+                    leaf = (s + np.uint64(leaves)) << RECORD_BITS
+                    if slot_state[slot + RELOAD] >= 0:
+                        reload_try = True
+                    elif able[s] == NONE and fifos[leaf + DEPTH] - fifos[leaf + USED] >= group:
+                        if slot_state[slot + HEAD] < prefetched:
+                            able[s] = slot_state[slot + HEAD]
+                            current = min(current, able[s])
         if fired or next_due <= t:
             next_due = NEVER
             for layer in range(layers):
-                next_due = min(next_due, pipe_due[layer])
+                next_due = min(next_due, mergers[(np.uint64(layer) << MERGER_BITS) + DUE])
         # 3. Writer.
         while writes > 0 and write_end[writes_first] <= t:
-            used[1] -= write_count[writes_first]
+            fifos[root + USED] -= write_count[writes_first]
             writes_first = (writes_first + 1) % write_ring
             writes -= 1
             progress = True
-            set_bit(room, 0, 1, depth[1] - used[1] >= width)
-        if count[1] >= out_block or (coming[1] == 0 and count[1] > 0):
-            n = min(out_block, count[1])
-            at = (writes_first + writes) % write_ring
-            write_end[at] = request(
-                t, out_address + written * machine[INTERLEAVE], n * out_bytes, machine, memory
-            )  # fmt: skip
-            write_count[at] = n
+            set_bit(masks, ZERO, ROOM, ONE, fifos[root + DEPTH] - fifos[root + USED] >= width)
+        if fifos[root + COUNT] >= out_block or (fifos[root + COMING] == 0 and fifos[root + COUNT] > 0):
+            n = min(out_block, fifos[root + COUNT])
+            last = (writes_first + writes) % write_ring
+            write_end[last] = request(t, out_address + written * machine[INTERLEAVE], n * out_bytes, machine, memory)
+            write_count[last] = n
             writes += 1
             written += 1
-            count[1] -= n
-            set_bit(dry, 0, 1, count[1] < out_block)
+            fifos[root + COUNT] -= n
+            set_bit(masks, ZERO, DRY, ONE, fifos[root + COUNT] < out_block)
             progress = True
         # 4. Multipliers.
         issued = False
@@ -419,40 +479,44 @@ def run_round(
         for _ in range(machine[GROUP_COUNT]):
             if current == NONE:
                 break
-            u = np.int64(current)
-            s = np.int64(unit_slot[u])
-            if bypass_until[s] > 0:
-                until = bypass_until[s]
-                ready = bypass_at[s]
+            u = np.uint64(current)
+            s = np.uint64(unit_slot[u])
+            slot = s << SLOT_BITS
+            until = np.int64(unit_length[u])
+            if slot_state[slot + BYPASS_UNTIL] > 0:
+                until = slot_state[slot + BYPASS_UNTIL]
+                ready = slot_state[slot + BYPASS_AT]
             else:
-                until = np.int64(unit_length[u])
-                ready = arrival[unit_loader[u]] if unit_loader[u] >= 0 else np.int64(0)
+                ready = arrival[np.uint64(unit_loader[u])] if unit_loader[u] >= 0 else np.int64(0)
             if ready > t:
                 wake = ready
                 break
             issued = True
-            leaf = leaves + s
-            beat = min(group, until - offset[s])
-            count[leaf] += beat
-            used[leaf] += beat
-            coming[leaf] -= beat
-            offset[s] += beat
-            totals[BEATS] += 1
-            update_inputs(word_of(last_layer, leaf >> 1), leaf >> 1, need, count, next_from, full, part)
-            if offset[s] == unit_length[u]:
+            beats += 1
+            leaf = np.uint64(leaves) + s
+            at = leaf << RECORD_BITS
+            offset = slot_state[slot + OFFSET]
+            beat = min(group, until - offset)
+            offset += beat
+            used = fifos[at + USED] + beat
+            fifos[at + USED] = used
+            fill(leaf, beat, word_of(last_layer, leaf >> ONE), fifos, masks)
+            if offset == until:
+                slot_state[slot + BYPASS_UNTIL] = 0
+            if offset == unit_length[u]:
                 done[u] = 1
                 elements_done += unit_last[u]
-                head[s] = unit_next[u] if unit_next[u] >= 0 else NONE
-                offset[s] = 0
-                bypass_until[s] = 0
-            elif offset[s] == bypass_until[s]:
-                bypass_until[s] = 0
-            has_room = depth[leaf] - used[leaf] >= group
-            upcoming = head[s] if bypass_until[s] > 0 or (has_room and head[s] < prefetched) else NONE
+                slot_state[slot + HEAD] = unit_next[u] if unit_next[u] >= 0 else NONE
+                offset = 0
+            slot_state[slot + OFFSET] = offset
+            upcoming = np.int64(NONE)
+            has_room = fifos[at + DEPTH] - used >= group
+            if slot_state[slot + BYPASS_UNTIL] > 0 or (has_room and slot_state[slot + HEAD] < prefetched):
+                upcoming = slot_state[slot + HEAD]
             if upcoming != able[s]:
                 able[s] = upcoming
                 current = NONE
-                for n in range(slots):
+                for n in range(np.uint64(slots)):
                     current = min(current, able[n])
         # 5. Prefetcher.
         blocked = False
@@ -471,44 +535,52 @@ def run_round(
                 )  # fmt: skip
                 fetcher_free[fetcher] = arrival[prefetched]
                 fetcher = (fetcher + 1) % fetchers
-            s = np.int64(unit_slot[prefetched])
-            if head[s] == prefetched and able[s] == NONE and depth[leaves + s] - used[leaves + s] >= group:
-                able[s] = prefetched
-                current = min(current, able[s])
+            s = np.uint64(unit_slot[prefetched])
+            if slot_state[(s << SLOT_BITS) + HEAD] == prefetched and able[s] == NONE:
+                at = (np.uint64(leaves) + s) << RECORD_BITS
+                if fifos[at + DEPTH] - fifos[at + USED] >= group:
+                    able[s] = prefetched
+                    current = min(current, able[s])
             prefetched += 1
             steps += 1
             progress = True
         if prefetched == fetched and got == asked and asked < requests:
             blocked = blocked or request_elements[asked] - elements_done > look_ahead
         if blocked and current >= prefetched:
-            best = NONE
-            for s in range(slots):
-                if head[s] < best and head[s] >= prefetched and bypass_until[s] == 0 and count[leaves + s] == 0:
-                    best = head[s]
-            if best != NONE:
-                if fetcher_free[fetcher] > t:
-                    fetcher_busy = True
-                else:
-                    s = np.int64(unit_slot[best])
-                    begin = t
-                    if best >= fetched:
-                        begin = memory_latency + request(
-                            t, a_base + unit_a[best] * element_bytes, element_bytes, machine, memory
-                        )  # fmt: skip
-                        totals[REFETCHED_A] += 1
-                    n = min(unit_length[best] - offset[s], depth[leaves + s] - used[leaves + s])
-                    bypass_until[s] = offset[s] + n
-                    bypass_at[s] = memory_latency + request(
-                        begin, b_base + (unit_begin[best] + offset[s]) * element_bytes, n * element_bytes, machine, memory
-                    )  # fmt: skip
-                    totals[BYPASSED] += n
-                    if unit_loader[best] == best:
-                        totals[REFETCHED] += n
-                    fetcher_free[fetcher] = bypass_at[s]
-                    fetcher = (fetcher + 1) % fetchers
-                    able[s] = best
-                    current = min(current, best)
-                    progress = True
+            best = np.int64(NONE)
+            for n in range(slots):
+                slot = np.uint64(n) << SLOT_BITS
+                head = slot_state[slot + HEAD]
+                if head < best and head >= prefetched and slot_state[slot + BYPASS_UNTIL] == 0:
+                    if fifos[(np.uint64(leaves + n) << RECORD_BITS) + COUNT] == 0:
+                        best = head
+            if best != NONE and fetcher_free[fetcher] > t:
+                fetcher_busy = True
+            elif best != NONE:
+                s = np.uint64(unit_slot[best])
+                slot = s << SLOT_BITS
+                at = (np.uint64(leaves) + s) << RECORD_BITS
+                begin = t
+                if best >= fetched:
+                    totals[REFETCHED_A] += 1
+                    begin = memory_latency + request(
+                        t, a_base + unit_a[best] * element_bytes, element_bytes, machine, memory
+                    )
+                offset = slot_state[slot + OFFSET]
+                n = min(unit_length[best] - offset, fifos[at + DEPTH] - fifos[at + USED])
+                arrives = memory_latency + request(
+                    begin, b_base + (unit_begin[best] + offset) * element_bytes, n * element_bytes, machine, memory
+                )
+                slot_state[slot + BYPASS_UNTIL] = offset + n
+                slot_state[slot + BYPASS_AT] = arrives
+                totals[BYPASSED] += n
+                if unit_loader[best] == best:
+                    totals[REFETCHED] += n
+                fetcher_free[fetcher] = arrives
+                fetcher = (fetcher + 1) % fetchers
+                able[s] = best
+                current = min(current, able[s])
+                progress = True
         # 6. Column fetcher.
         if asked < requests and request_elements[asked] - elements_done <= look_ahead:
             a_arrival[asked] = memory_latency + request(
@@ -522,24 +594,29 @@ def run_round(
             for turn in range(reloads):
                 r = (reload_turn + turn) % reloads
                 leaf = leaves + reload_slot[r]
+                at = np.uint64(leaf) << RECORD_BITS
                 n = min(in_block, reload_left[r])
-                if n > 0 and depth[leaf] - used[leaf] >= n:
-                    at = (reload_first[r] + reload_waiting[r]) % reload_ring
-                    asked_before = passed[leaf] - reload_left[r]
-                    reload_at[r, at] = memory_latency + request(
-                        t, reload_address[r] + asked_before // in_block * machine[INTERLEAVE], n * spill_bytes, machine, memory
-                    )  # fmt: skip
+                if n > 0 and fifos[at + DEPTH] - fifos[at + USED] >= n:
+                    last = (reload_first[r] + reload_waiting[r]) % reload_ring
+                    blocks = (passed[leaf] - reload_left[r]) // in_block
+                    arrives = memory_latency + request(
+                        t, reload_address[r] + blocks * machine[INTERLEAVE], n * spill_bytes, machine, memory
+                    )
+                    reload_at[r, last] = arrives
                     if reload_waiting[r] == 0:
-                        next_reload = min(next_reload, reload_at[r, at])
+                        next_reload = min(next_reload, arrives)
                     reload_waiting[r] += 1
                     reload_left[r] -= n
-                    used[leaf] += n
+                    fifos[at + USED] += n
                     reload_turn = r + 1
                     reload_try = True
                     progress = True
                     break
         # The end, or the next cycle in which something can happen.
-        if coming[1] == 0 and count[1] == 0 and writes == 0 and prefetched == units and got == requests:
+        everything = fifos[root + COMING] == 0 and fifos[root + COUNT] == 0 and writes == 0
+        if everything and prefetched == units and got == requests:
+            totals[BEATS] += beats
+            totals[FIRES] += fires
             stack[PIPELINE] += machine[MULTIPLY_LATENCY]
             return t + machine[MULTIPLY_LATENCY]
         upcoming_t = t + 1
@@ -558,7 +635,7 @@ def run_round(
             cause = MULTIPLY
         elif fired:
             cause = MERGE
-        elif coming[1] == 0 or room[0] & np.uint64(2) == 0:
+        elif fifos[root + COMING] == 0 or masks[ROOM] & TWO == ZERO:
             cause = WRITE
         elif current != NONE or fetcher_busy:
             cause = B_READ
