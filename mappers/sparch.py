@@ -52,7 +52,9 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
         addresses=addresses,
         weights=weights,
         rounds=order(weights, config.leaves),
-        pipelined=config.pipelined_merge,
+        pipelined_merge=config.pipelined_merge,
+        condensing=config.condensing,
+        huffman=config.huffman,
     )
 
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from accel.report import LawError, Report
 from accel.sparch import prefetch_kernels, timing_kernels
 from accel.sparch.config import GROUPS, ISSUE_ORDERS, NODE_CHOICES, Config
 from accel.sparch.plan import IndexArray, Plan
-from accel.sparch.trace import RoundTrace, Trace, merge
+from accel.sparch.trace import Indices, Trace, Words, merge
 from workloads.errors import ConfigError
 from workloads.units import OPERATIONS_PER_MAC
 
 MACHINE = "sparch"
+LEFT_ONLY = np.array([0, ~0] * 2, np.int64).view(np.uint64)  # bits of nodes that use their left side only
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What is multiplied in a round: elements of A in order, the slot each feeds, and the slots read from memory."""
+
+    slot: Indices
+    k: Indices
+    position: IndexArray
+    slot_reloads: IndexArray
 
 
 def simulate(config: Config, plan: Plan) -> Report:
@@ -34,14 +48,19 @@ def simulate(config: Config, plan: Plan) -> Report:
     Raises
     ------
     ConfigError
-        If the plan was made for another number of leaves.
+        If the plan was made for another number of leaves, or other techniques.
     """
     if plan.leaves_per_round != config.leaves:
-        raise ConfigError(MACHINE, "merge_layers", config.merge_layers, f"{plan.leaves_per_round} leaves, as in the plan")
-    trace = merge(plan)
-    run = _Run(config, plan, trace)
-    for index in range(len(trace.rounds)):
-        run.run_round(index)
+        need = f"a plan made for it, not for {plan.leaves_per_round} leaves"
+        raise ConfigError(MACHINE, "merge_layers", config.merge_layers, need)
+    for technique in ("pipelined_merge", "condensing", "huffman"):
+        if getattr(plan, technique) != getattr(config, technique):
+            raise ConfigError(MACHINE, technique, getattr(config, technique), "a plan made for it")
+    run = _Run(config, plan, merge(plan))
+    if not plan.pipelined_merge:
+        run.write_products()
+    for index in range(len(plan.rounds)):
+        run.merge_round(index)
     return run.report()
 
 
@@ -74,50 +93,86 @@ class _Run:
         step = self.config.hbm_row_bytes * self.config.hbm_channels
         return -(-size // step) * step
 
-    def run_round(self, index: int) -> None:
-        """Run one round."""
-        merged, config, last = self.trace.rounds[index], self.config, index == len(self.trace.rounds) - 1
-        out_bytes = config.element_bytes if last else config.spill_element_bytes
-        out_address = self.free_address
-        outputs = int(merged.passed[1])
-        blocks = -(-outputs // config.block_elements(not last))
-        self.free_address += self._aligned(blocks * config.hbm_interleave_bytes)
-        self.result_address[self.plan.leaves + index] = out_address
-        units, first_unit = self._place(merged)
+    def _reserve(self, elements: int, spilled: bool) -> int:
+        """Return the address of memory for so many elements, in blocks."""
+        address = self.free_address
+        blocks = -(-elements // self.config.block_elements(spilled))
+        self.free_address += self._aligned(blocks * self.config.hbm_interleave_bytes)
+        return address
+
+    def write_products(self) -> None:
+        """Multiply without merging: every partial matrix goes to memory, one after the other."""
+        plan = self.plan
+        address = self.free_address
+        for leaf, products in enumerate(plan.weights):
+            self.result_address[leaf] = self._reserve(int(products), True)
+        products = int(plan.weights.sum())
+        straight = self.machine.copy()
+        straight[timing_kernels.LAYERS], straight[timing_kernels.WIDTH] = 1, self.config.multipliers
+        stream = _Stream(
+            slot=np.zeros(len(plan.leaf_elements), np.int32),
+            k=plan.product.a.indices[plan.leaf_elements],
+            position=plan.leaf_elements,
+            slot_reloads=np.full(1, -1),
+        )
+        passed = np.array([0, products, products, 0])
+        self._run(straight, stream, passed, np.zeros(2, np.int64), LEFT_ONLY, [], address, True)
+        self.spilled += products
+
+    def merge_round(self, index: int) -> None:
+        """Run one round of the schedule."""
+        merged, last = self.trace.rounds[index], index == len(self.trace.rounds) - 1
+        inputs, outputs = self.plan.rounds[index], int(merged.passed[1])
+        if self.plan.pipelined_merge:
+            stream = _Stream(merged.slot, merged.k, merged.position, merged.slot_reloads)
+        else:
+            nothing = np.empty(0, np.int32)
+            stream = _Stream(nothing, nothing, np.empty(0, np.int64), np.arange(len(inputs)))
+        address = self.result_address[self.plan.leaves + index] = self._reserve(outputs, not last)
+        reloads = inputs[stream.slot_reloads >= 0]
+        self._run(
+            self.machine, stream, merged.passed, merged.node_word, merged.bits,
+            [self.result_address[int(number)] for number in reloads], address, not last,
+        )  # fmt: skip
+        self.spilled += 0 if last else outputs
+        self.reloaded += int(merged.passed[self.plan.leaves_per_round :][: len(inputs)][stream.slot_reloads >= 0].sum())
+
+    def _run(
+        self, machine: IndexArray, stream: _Stream, passed: IndexArray, node_word: IndexArray, bits: Words,
+        reload_addresses: list[int], address: int, spilled: bool,
+    ) -> None:  # fmt: skip
+        config = self.config
+        units, first_unit = self._place(stream)
         self.t = timing_kernels.run_round(
-            self.t, self.machine, len(merged.slot_reloads), merged.passed, merged.node_word, merged.bits,
-            *units, first_unit, 0, self.b_base, *self._requests(merged),
-            np.flatnonzero(merged.slot_reloads >= 0),
-            np.array([self.result_address[int(number)] for number in merged.reloads], np.int64),
-            out_address, out_bytes, self.memory, self.stack, self.totals,
+            self.t, machine, len(stream.slot_reloads), passed, node_word, bits, *units, first_unit, 0, self.b_base,
+            *self._requests(stream), np.flatnonzero(stream.slot_reloads >= 0), np.array(reload_addresses, np.int64),
+            address, config.spill_element_bytes if spilled else config.element_bytes, self.memory, self.stack, self.totals,
         )  # fmt: skip
         if self.t < 0:
-            raise LawError(f"{MACHINE}, {self.plan.product.name}: round {index} came to a stop")
-        self.a_elements += len(merged.k)
-        self.spilled += 0 if last else outputs
-        self.reloaded += int(merged.passed[self.plan.leaves_per_round :][: len(merged.slot_reloads)][merged.slot_reloads >= 0].sum())
+            raise LawError(f"{MACHINE}, {self.plan.product.name}: the machine came to a stop")
+        self.a_elements += len(stream.k)
 
-    def _place(self, merged: RoundTrace) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    def _place(self, stream: _Stream) -> tuple[tuple[Any, ...], Indices]:
         config, b = self.config, self.plan.product.b
-        pieces = self.pieces[merged.k]
+        pieces = self.pieces[stream.k]
         count = int(pieces.sum())
         slot, length, following, loader, after = (np.empty(count, np.int32) for _ in range(5))
         begin, last = np.empty(count, np.int64), np.empty(count, np.uint8)
-        first_unit = np.empty(len(merged.slot_reloads), np.int32)
+        first_unit = np.empty(len(stream.slot_reloads), np.int32)
         loaders, users = (np.full(self.line_pointers[-1], prefetch_kernels.NOWHERE, np.int32) for _ in range(2))
         prefetch_kernels.place_units(
-            merged.slot, merged.k, b.indptr, config.prefetch_line_elements, config.prefetch_lines, config.look_ahead,
-            config.prefetch_distance, int(config.prefetcher), self.resident, self.older, self.newer, self.line_pointers, loaders, users,
-            slot, length, begin, following, loader, after, last, first_unit, self.placed,
+            stream.slot, stream.k, b.indptr, config.prefetch_line_elements, config.prefetch_lines, config.look_ahead,
+            config.prefetch_distance, int(config.prefetcher), self.resident, self.older, self.newer, self.line_pointers,
+            loaders, users, slot, length, begin, following, loader, after, last, first_unit, self.placed,
         )  # fmt: skip
-        address = np.repeat(self.plan.addresses[merged.position], pieces)
+        address = np.repeat(self.plan.addresses[stream.position], pieces)
         return (slot, length, begin, following, loader, after, last, address), first_unit
 
-    def _requests(self, merged: RoundTrace) -> tuple[np.ndarray, ...]:
+    def _requests(self, stream: _Stream) -> tuple[IndexArray, ...]:
         config = self.config
-        requests = tuple(np.empty(len(merged.k), np.int64) for _ in range(4))
+        requests = tuple(np.empty(len(stream.k), np.int64) for _ in range(4))
         count = prefetch_kernels.fetch_requests(
-            merged.position, self.plan.addresses, self.pieces[merged.k], config.element_bytes,
+            stream.position, self.plan.addresses, self.pieces[stream.k], config.element_bytes,
             config.hbm_interleave_bytes, config.hbm_burst_bytes, config.look_ahead, *requests,
         )  # fmt: skip
         return tuple(part[:count] for part in requests)

@@ -34,8 +34,8 @@ class Plan:
         Products of each leaf.
     rounds : tuple of ndarray of int64
         Inputs of each round, slot by slot; the last round makes the result.
-    pipelined : bool
-        Whether leaves are multiplied as they merge, or were written to memory as products before.
+    pipelined_merge, condensing, huffman : bool
+        The techniques it was made with. Without the first, leaves were written to memory before they are merged.
     """
 
     product: SparseProduct
@@ -45,7 +45,9 @@ class Plan:
     addresses: IndexArray
     weights: IndexArray
     rounds: tuple[IndexArray, ...]
-    pipelined: bool = True
+    pipelined_merge: bool
+    condensing: bool
+    huffman: bool
 
     @property
     def leaves(self) -> int:

@@ -302,6 +302,7 @@ def run_round(
             set_bit(masks, word, DRY, node, True)
     leaf_layer = np.uint64(layers)
     root = ONE << RECORD_BITS
+    by_row = machine[ISSUE_ORDER] == 0
     simple = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
     mergers = np.zeros(layers << MERGER_BITS, np.int64)
     pipes = np.full((layers * latency) << RESULT_BITS, NEVER, np.int64)
@@ -451,7 +452,7 @@ def run_round(
                     elif able[s] == NONE and fifos[leaf + DEPTH] - fifos[leaf + USED] >= group:
                         if slot_state[slot + HEAD] < prefetched:
                             able[s] = slot_state[slot + HEAD]
-                            current = min(current, able[s])
+                            current = able[s] if current == NONE or by_row and able[s] < current else current
         if fired or next_due <= t:
             next_due = NEVER
             for layer in range(layers):
@@ -513,11 +514,17 @@ def run_round(
             has_room = fifos[at + DEPTH] - used >= group
             if slot_state[slot + BYPASS_UNTIL] > 0 or (has_room and slot_state[slot + HEAD] < prefetched):
                 upcoming = slot_state[slot + HEAD]
-            if upcoming != able[s]:
+            if upcoming != able[s] and by_row:
                 able[s] = upcoming
                 current = NONE
                 for n in range(np.uint64(slots)):
                     current = min(current, able[n])
+            elif not by_row:
+                able[s] = upcoming
+                current = NONE
+                for n in range(s + ONE, s + ONE + np.uint64(slots)):
+                    if current == NONE:
+                        current = able[n % np.uint64(slots)]
         # 5. Prefetcher.
         blocked = False
         fetcher_busy = False
@@ -540,7 +547,7 @@ def run_round(
                 at = (np.uint64(leaves) + s) << RECORD_BITS
                 if fifos[at + DEPTH] - fifos[at + USED] >= group:
                     able[s] = prefetched
-                    current = min(current, able[s])
+                    current = able[s] if current == NONE or by_row and able[s] < current else current
             prefetched += 1
             steps += 1
             progress = True
@@ -579,7 +586,7 @@ def run_round(
                 fetcher_free[fetcher] = arrives
                 fetcher = (fetcher + 1) % fetchers
                 able[s] = best
-                current = min(current, able[s])
+                current = able[s] if current == NONE or by_row and able[s] < current else current
                 progress = True
         # 6. Column fetcher.
         if asked < requests and request_elements[asked] - elements_done <= look_ahead:
