@@ -24,7 +24,7 @@ def highest_one(word: Any) -> Any:
     return int(word).bit_length() - 1
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _ones(context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -32,7 +32,7 @@ def _ones(context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _trailing_zeros(context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -40,7 +40,7 @@ def _trailing_zeros(context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _leading_zeros(context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -48,16 +48,16 @@ def _leading_zeros(context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@overload(count_ones, inline="always")  # type: ignore[untyped-decorator]
-def _count_ones(word):  # type: ignore[no-untyped-def]
+@overload(count_ones, inline="always")
+def _count_ones(word):
     return lambda word: _ones(word)
 
 
-@overload(lowest_one, inline="always")  # type: ignore[untyped-decorator]
-def _lowest_one(word):  # type: ignore[no-untyped-def]
+@overload(lowest_one, inline="always")
+def _lowest_one(word):
     return lambda word: _trailing_zeros(word)
 
 
-@overload(highest_one, inline="always")  # type: ignore[untyped-decorator]
-def _highest_one(word):  # type: ignore[no-untyped-def]
+@overload(highest_one, inline="always")
+def _highest_one(word):
     return lambda word: 63 - _leading_zeros(word)

@@ -33,8 +33,15 @@ def _entries(kind: str) -> list[tuple[str, str]]:
         from workloads.catalog import NETWORKS
 
         entries = [(name, entry.description) for name, entry in NETWORKS.items()]
-        files = [("TABLE.csv", "a layer table: name, kind, batch, in_h, ... as in examples/lenet5.csv")]
-        return entries + (files if kind == "workloads" else [])
+        if kind == "networks":
+            return entries
+        from workloads.sparse.catalog import SPARSE_WORKLOADS
+
+        files = [
+            ("TABLE.csv", "a layer table: name, kind, batch, in_h, ... as in examples/lenet5.csv"),
+            ("MATRIX.npz, .mtx, .mtx.gz", "a sparse matrix, as scipy saves it or in the Matrix Market format"),
+        ]
+        return entries + list(SPARSE_WORKLOADS.items()) + files
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
     return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 

@@ -7,17 +7,26 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from workloads.errors import ConfigError
+from workloads.errors import ConfigError, WorkloadError
 
 if TYPE_CHECKING:
     from accel.report import Report
     from accel.roofline import Roofline
     from workloads.layers import LayerTable
+    from workloads.sparse.product import SparseProduct
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A workload that was run: its report, the machine's bounds, and how each layer was laid."""
+    """A workload that was run: its report, the machine's bounds, and how it was laid.
+
+    Attributes
+    ----------
+    report : Report
+    roofline : Roofline
+    describe : callable
+        Says in a few words how a layer, by its index, was laid; for a machine without layers, how all was.
+    """
 
     report: Report
     roofline: Roofline
@@ -26,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine for layer tables; its packages are imported when it is used.
+    """A machine of the command line; its packages are imported when it is used.
 
     Attributes
     ----------
@@ -48,19 +57,70 @@ class Machine:
         presets: Mapping[str, Any] = import_module(f"accel.{self.name}").PRESETS
         return presets
 
-    def run(self, config: Any, table: LayerTable, fidelity: str) -> Run:
-        """Lay layers on the machine and run them at one of its fidelities."""
+    def run(self, config: Any, opened: Any, fidelity: str) -> Run:
+        """Lay an opened workload on the machine and run it at one of its fidelities."""
         accel, mapper = import_module(f"accel.{self.name}"), import_module(f"mappers.{self.name}")
-        plan = mapper.best_plan(config, table)
-        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), plan.describe)
+        plan = mapper.best_plan(config, opened)
+        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
+
+    def open(self, workload: str, workload_b: str | None) -> Any:
+        """Return what a path or name, or two, stand for.
+
+        Raises
+        ------
+        WorkloadError
+            If it cannot be opened, or is not for this machine.
+        """
+        raise NotImplementedError
+
+    def describe(self, plan: Any) -> Callable[[int], str]:
+        """Return what says how the plan lays a layer."""
+        raise NotImplementedError
+
+
+class LayerMachine(Machine):
+    """A machine that runs networks, layer by layer."""
+
+    def open(self, workload: str, workload_b: str | None) -> LayerTable:
+        """Return a layer table."""
+        from workloads.source import open_layers
+
+        if workload_b is not None:
+            raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one network")
+        return open_layers(workload)
+
+    def describe(self, plan: Any) -> Callable[[int], str]:
+        """Return what says how a layer is laid."""
+        describe: Callable[[int], str] = plan.describe
+        return describe
+
+
+class SparseMachine(Machine):
+    """A machine that multiplies two sparse matrices."""
+
+    def open(self, workload: str, workload_b: str | None) -> SparseProduct:
+        """Return a product; of a matrix with itself if there is one."""
+        from workloads.sparse.catalog import open_sparse
+
+        return open_sparse(workload, workload_b)
+
+    def describe(self, plan: Any) -> Callable[[int], str]:
+        """Return what says how the product is laid."""
+        return lambda _: str(plan.describe())
 
 
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
-        Machine("bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"),
-        Machine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
-        Machine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
+        LayerMachine(
+            "bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"
+        ),
+        LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
+        LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
+        SparseMachine(
+            "sparch", "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle", ("simulate",)
+        ),
+        SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
     )
 }
 

@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sextant.machines import Machine, Run, find_machine
 from workloads.errors import ConfigError, WorkloadError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SHOWN_LAYERS = 120
 
@@ -19,6 +22,7 @@ SHOWN_LAYERS = 120
 @click.command("simulate")
 @click.argument("machine")
 @click.argument("workload")
+@click.argument("workload_b", required=False)
 @click.option("--preset", default="paper", show_default=True, help="Configuration to start from.")
 @click.option("--config", "config_file", type=click.Path(), help="TOML file of fields to change.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Field to change; may be repeated.")
@@ -27,6 +31,7 @@ SHOWN_LAYERS = 120
 def simulate_command(
     machine: str,
     workload: str,
+    workload_b: str | None,
     preset: str,
     config_file: str | None,
     changes: tuple[str, ...],
@@ -35,16 +40,16 @@ def simulate_command(
 ) -> None:
     """Run WORKLOAD on MACHINE and report cycles, traffic, energy and area.
 
-    MACHINE is one of: sextant list machines. WORKLOAD is a layer table (.csv) or a network by name, e.g. resnet18 or
-    mobilenet_v2:batch=4,act_bits=4 (see: sextant list networks).
+    MACHINE is one of: sextant list machines. For machines that run networks, WORKLOAD is a layer table (.csv) or a
+    network by name, e.g. resnet18 or mobilenet_v2:batch=4,act_bits=4. For machines that multiply sparse matrices it is
+    a matrix (.mtx, .mtx.gz, scipy's .npz) or a name, e.g. rmat:scale=14,edges=8, and WORKLOAD_B the right-hand matrix;
+    without it the matrix is multiplied by itself. See: sextant list workloads.
     """
-    from workloads.source import open_layers
-
     chosen = find_machine(machine)
     config, fidelity = _configuration(chosen, preset, config_file, changes)
-    table = open_layers(workload)
+    opened = chosen.open(workload, workload_b)
     try:
-        run = chosen.run(config, table, fidelity)
+        run = chosen.run(config, opened, fidelity)
     except WorkloadError as error:
         raise error.at(f"{workload}, {error.where}") from None
     if as_json:
@@ -106,6 +111,23 @@ def _show(run: Run) -> None:
     ):
         total.add_row(escape(name), escape(value))
     console.print(total)
+    if report.layers:
+        _show_layers(console, run)
+    else:
+        counters = Table(title="counters", title_justify="left", show_header=False)
+        counters.add_column(justify="left")
+        counters.add_column(justify="right")
+        for name, count in report.counters.items():
+            counters.add_row(escape(name), f"{count:,}")
+        console.print(counters)
+        console.print(escape(f"laid as {run.describe(0)}"))
+
+
+def _show_layers(console: Console, run: Run) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    report = run.report
     layers = Table(title="layers", title_justify="left")
     for heading in ("layer", "cycles", "stalled", "GOPS", "DRAM [MB]", "energy [mJ]", "laid as"):
         layers.add_column(escape(heading), justify="left" if heading.startswith(("layer", "laid")) else "right")

@@ -112,8 +112,12 @@ class Config:
             raise ConfigError("sparch", "fifo_depth", self.fifo_depth, f"{need}, or the merge tree could stop")
         least = self.merge_width + max(self.block_elements(spilled) for spilled in (False, True)) - 1
         if self.spill_fifo_elements < least:
-            need = f"at least {least} at merge_width = {self.merge_width} and blocks of {self.hbm_interleave_bytes} bytes"
-            raise ConfigError("sparch", "spill_fifo_elements", self.spill_fifo_elements, f"{need}, or results could stop")
+            need = (
+                f"at least {least} at merge_width = {self.merge_width} and blocks of {self.hbm_interleave_bytes} bytes"
+            )
+            raise ConfigError(
+                "sparch", "spill_fifo_elements", self.spill_fifo_elements, f"{need}, or results could stop"
+            )
         for name, whole in (("hbm_interleave_bytes", "hbm_burst_bytes"), ("hbm_row_bytes", "hbm_interleave_bytes")):
             if getattr(self, name) % getattr(self, whole):
                 need = f"a multiple of {whole} = {getattr(self, whole)}"

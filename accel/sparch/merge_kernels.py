@@ -8,7 +8,8 @@ matrix, and what a cycle has to know of a merger is kept in two bits for every e
   next one. 1 otherwise.
 
 The bits of a node lie in one stream, words of the first and of the second kind in turn. Left goes before right where
-both have the same place. Rows are merged a block at a time, with keys (row in the block, column) of 32 bits that stay in the cache.
+both have the same place. Rows are merged a block at a time, with keys (row in the block, column) of 32 bits that stay
+in the cache.
 
 Source: Zhang et al., "SpArch", HPCA 2020: comparator-array merger, adder slice and zero eliminator.
 """
@@ -230,7 +231,7 @@ def merge_round(
     reload_pointers       : int64[reloads + 1]      of the streams in ``reload_row`` and ``reload_column``
     first_rows, blocks    : from ``cut_rows``; ``largest`` is the most work of a block
     bits                  : uint64[]                zero; written
-    node_word             : int64[2**layers]        first word of each node's stream; 0 where the right side is never used
+    node_word             : int64[2**layers]        first word of a node's stream; 0: its right side is never used
     taken                 : int64[2**layers]        zero; written: elements each node takes
     passed                : int64[2**(layers + 1)]  zero; written: elements that enter each FIFO
     out_row, out_column   : int32[]                 written, sorted
@@ -331,7 +332,9 @@ def merge_round(
 
 
 @kernel
-def accumulate(a_pointers, a_columns, a_values, b_pointers, b_columns, b_values, c_pointers, c_columns, columns, c_values):
+def accumulate(
+    a_pointers, a_columns, a_values, b_pointers, b_columns, b_values, c_pointers, c_columns, columns, c_values
+):
     """Add up the products of every element of C, in the order of A's elements: Gustavson's order, and scipy's.
 
     Contract

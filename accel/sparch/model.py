@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from accel.report import LawError, Report
+from accel.roofline import Roofline
 from accel.sparch import prefetch_kernels, timing_kernels
 from accel.sparch.config import GROUPS, ISSUE_ORDERS, NODE_CHOICES, Config
 from accel.sparch.plan import IndexArray, Plan
+from accel.sparch.technology import area_mm2, energy_pj
 from accel.sparch.trace import Indices, Trace, Words, merge
 from workloads.errors import ConfigError
 from workloads.units import OPERATIONS_PER_MAC
@@ -146,7 +148,8 @@ class _Run:
         self.t = timing_kernels.run_round(
             self.t, machine, len(stream.slot_reloads), passed, node_word, bits, *units, first_unit, 0, self.b_base,
             *self._requests(stream), np.flatnonzero(stream.slot_reloads >= 0), np.array(reload_addresses, np.int64),
-            address, config.spill_element_bytes if spilled else config.element_bytes, self.memory, self.stack, self.totals,
+            address, config.spill_element_bytes if spilled else config.element_bytes,
+            self.memory, self.stack, self.totals,
         )  # fmt: skip
         if self.t < 0:
             raise LawError(f"{MACHINE}, {self.plan.product.name}: the machine came to a stop")
@@ -208,8 +211,16 @@ class _Run:
             bandwidth_bound_cycles=-(-sum(traffic.values()) // config.bandwidth),
             dram_bytes=traffic,
             cycle_stack=stack,
-            energy_pj={},
-            area_mm2={},
+            energy_pj=energy_pj(
+                config,
+                multiplies=multiplies,
+                merged=sum(int(merged.taken.sum()) for merged in self.trace.rounds),
+                pushed=sum(int(merged.passed.sum()) for merged in self.trace.rounds),
+                buffered=missed,
+                looked_ahead=self.a_elements,
+                dram_bytes=sum(traffic.values()),
+            ),
+            area_mm2=area_mm2(config),
             counters={
                 "multiplies": multiplies,
                 "output_nnz": output,
@@ -238,7 +249,8 @@ def _machine(config: Config) -> IndexArray:
     """Return a configuration as the kernels read it."""
     return np.array(
         [
-            config.merge_layers, config.merge_width, config.merge_latency_cycles, NODE_CHOICES.index(config.node_choice),
+            config.merge_layers, config.merge_width, config.merge_latency_cycles,
+            NODE_CHOICES.index(config.node_choice),
             config.fifo_depth, GROUPS, config.group, config.multiply_latency_cycles,
             ISSUE_ORDERS.index(config.issue_order), config.look_ahead, config.prefetch_fetchers,
             config.spill_fifo_elements, config.hbm_channels, config.hbm_bytes_per_cycle, config.hbm_latency_cycles,
@@ -247,3 +259,9 @@ def _machine(config: Config) -> IndexArray:
         ],
         np.int64,
     )  # fmt: skip
+
+
+def roofline(config: Config) -> Roofline:
+    """Return the bounds of a configuration: every multiplier busy, and every channel."""
+    peak = OPERATIONS_PER_MAC * config.multipliers * config.clock_hz / 1e9
+    return Roofline({"multiply and add": peak}, config.bandwidth * config.clock_hz)

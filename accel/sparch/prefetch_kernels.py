@@ -60,8 +60,8 @@ def let_go(e, k, entered, following, last_user, resident, known, uses, older, ne
 
 @kernel
 def place_units(
-    slot, k, b_pointers, line_elements, lines, look_ahead, distance, reuse, resident, older, newer, line_pointers, line_loader,
-    line_user, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after, unit_last, first_unit, totals,
+    slot, k, b_pointers, line_elements, lines, look_ahead, distance, reuse, resident, older, newer, line_pointers,
+    line_loader, line_user, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after, unit_last, first_unit, totals,
 ):  # fmt: skip
     """Walk a round's elements in order; write its units and what the buffer does for each.
 
@@ -77,7 +77,7 @@ def place_units(
     unit_slot      : int32[units]         written: where the products go
     unit_length, unit_begin : int32, int64[units]  written: elements, and the first one's index in B
     unit_next      : int32[units]         written: the next unit of the same slot, -1 for none
-    unit_loader    : int32[units]         written: the unit whose load brings the line (itself: a miss), -1 earlier round
+    unit_loader    : int32[units]         written: the unit that loads the line (itself: a miss), -1: an earlier round
     unit_after     : int32[units]         written: for a miss, the last user of what it replaces; -1 for none
     unit_last      : uint8[units]         written: 1 if it ends its element of A
     first_unit     : int32[slots]         written: each slot's first unit, -1 for none
@@ -125,7 +125,9 @@ def place_units(
                 farthest = max(farthest, entered >> 6)
             entered += 1
         while gone <= e - distance:
-            farthest = max(farthest, let_go(gone, k, entered, following, last_user, resident, known, uses, older, newer))
+            farthest = max(
+                farthest, let_go(gone, k, entered, following, last_user, resident, known, uses, older, newer)
+            )
             gone += 1
         here = kept = resident[row]
         if known[row] >= 0:

@@ -3,11 +3,11 @@
 In every cycle, in this order:
 
 1. *Arrivals.* Elements of A, and blocks of partial matrices that are read back, whose time has come.
-2. *Merge tree*. What the mergers took ``merge_latency`` cycles ago enters their FIFOs. Then every layer's merger, all at
-   once, serves one node whose output FIFO has room for ``merge_width`` elements: one whose input FIFOs hold the next
-   ``merge_width`` elements of its merge (or the last ones), or else one whose next element is there and whose output FIFO
-   is empty (the root's: holds less than a block), of which it takes what is there. That nothing can still come before
-   them is known because A is walked row by row.
+2. *Merge tree*. What the mergers took ``merge_latency`` cycles ago enters their FIFOs. Then every layer's merger, all
+   at once, serves one node whose output FIFO has room for ``merge_width`` elements: one whose input FIFOs hold the next
+   ``merge_width`` elements of its merge (or the last ones), or else one whose next element is there and whose output
+   FIFO is empty (the root's: holds less than a block), of which it takes what is there. That nothing can still come
+   before them is known because A is walked row by row.
 3. *Writer.* Blocks that were written leave the root's FIFO; one full block (or the last one) goes to memory.
 4. *Multipliers.* Each group in turn takes one beat, up to ``group`` products of one unit, for the first unit in row
    order among the leaves with room for a beat whose next unit is prefetched or bypassed. If its line is not there
@@ -37,8 +37,8 @@ from accel.jit import inlined_kernel, kernel
 
 # Elements of ``machine``.
 (
-    LAYERS, WIDTH, MERGE_LATENCY, NODE_CHOICE, FIFO_DEPTH, GROUP_COUNT, GROUP, MULTIPLY_LATENCY, ISSUE_ORDER, LOOK_AHEAD,
-    FETCHERS, SPILL_FIFO, CHANNELS, BYTES_PER_CYCLE, LATENCY, ROW_MISS, BANKS, ROW_BYTES, INTERLEAVE, BURST,
+    LAYERS, WIDTH, MERGE_LATENCY, NODE_CHOICE, FIFO_DEPTH, GROUP_COUNT, GROUP, MULTIPLY_LATENCY, ISSUE_ORDER,
+    LOOK_AHEAD, FETCHERS, SPILL_FIFO, CHANNELS, BYTES_PER_CYCLE, LATENCY, ROW_MISS, BANKS, ROW_BYTES, INTERLEAVE, BURST,
     ELEMENT_BYTES, SPILL_BYTES, MACHINE_SIZE,
 ) = range(23)  # fmt: skip
 ROUND_ROBIN, LOWEST, EMPTIEST = range(3)
@@ -300,7 +300,6 @@ def run_round(
             look_at_merge(node, width, bits, fifos, masks, word)
             set_bit(masks, word, ROOM, node, True)
             set_bit(masks, word, DRY, node, True)
-    leaf_layer = np.uint64(layers)
     root = ONE << RECORD_BITS
     by_row = machine[ISSUE_ORDER] == 0
     simple = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
@@ -452,7 +451,7 @@ def run_round(
                     elif able[s] == NONE and fifos[leaf + DEPTH] - fifos[leaf + USED] >= group:
                         if slot_state[slot + HEAD] < prefetched:
                             able[s] = slot_state[slot + HEAD]
-                            current = able[s] if current == NONE or by_row and able[s] < current else current
+                            current = able[s] if current == NONE or (by_row and able[s] < current) else current
         if fired or next_due <= t:
             next_due = NEVER
             for layer in range(layers):
@@ -538,7 +537,8 @@ def run_round(
                     fetcher_busy = True
                     break
                 arrival[prefetched] = memory_latency + request(
-                    t, b_base + unit_begin[prefetched] * element_bytes, unit_length[prefetched] * element_bytes, machine, memory
+                    t, b_base + unit_begin[prefetched] * element_bytes, unit_length[prefetched] * element_bytes,
+                    machine, memory,
                 )  # fmt: skip
                 fetcher_free[fetcher] = arrival[prefetched]
                 fetcher = (fetcher + 1) % fetchers
@@ -547,7 +547,7 @@ def run_round(
                 at = (np.uint64(leaves) + s) << RECORD_BITS
                 if fifos[at + DEPTH] - fifos[at + USED] >= group:
                     able[s] = prefetched
-                    current = able[s] if current == NONE or by_row and able[s] < current else current
+                    current = able[s] if current == NONE or (by_row and able[s] < current) else current
             prefetched += 1
             steps += 1
             progress = True
@@ -586,7 +586,7 @@ def run_round(
                 fetcher_free[fetcher] = arrives
                 fetcher = (fetcher + 1) % fetchers
                 able[s] = best
-                current = able[s] if current == NONE or by_row and able[s] < current else current
+                current = able[s] if current == NONE or (by_row and able[s] < current) else current
                 progress = True
         # 6. Column fetcher.
         if asked < requests and request_elements[asked] - elements_done <= look_ahead:

@@ -87,7 +87,9 @@ def _merge(plan: Plan) -> Trace:
         results[plan.leaves + index] = out
     pointers = np.concatenate(([0], np.cumsum(np.bincount(out[0], minlength=rows))))
     values = np.empty(len(out[1]))
-    merge_kernels.accumulate(a.indptr, a.indices, a.data, b.indptr, b.indices, b.data, pointers, out[1], columns, values)
+    merge_kernels.accumulate(
+        a.indptr, a.indices, a.data, b.indptr, b.indices, b.data, pointers, out[1], columns, values
+    )
     result = csr_array((values, out[1], pointers), shape=(rows, columns))
     return Trace(tuple(rounds), result)
 
@@ -107,7 +109,9 @@ def _merge_round(
         slot_leaves, plan.leaf_pointers, plan.leaf_elements, element_row, a.indices, a.shape[0], row, slot, position, k
     )
     nothing = np.empty(0, np.int32)
-    reload_row, reload_column = (np.concatenate([nothing, *part]) for part in ([r for r, _ in reloaded], [c for _, c in reloaded]))
+    reload_row, reload_column = (
+        np.concatenate([nothing, *part]) for part in ([r for r, _ in reloaded], [c for _, c in reloaded])
+    )
     reload_pointers = np.concatenate(([0], np.cumsum([len(r) for r, _ in reloaded]))).astype(np.int64)
     first_rows = np.empty(a.shape[0] + 1, np.int64)
     columns = b.shape[1]
@@ -130,9 +134,7 @@ def _merge_round(
     )  # fmt: skip
     if passed[1] != merged or (passed[plan.leaves_per_round :] != sizes).any():
         raise LawError(f"sparch, {plan.product.name}: a round lost elements")
-    round_trace = RoundTrace(
-        slot, k, position, slot_reloads, inputs[~is_leaf], bits, node_word, taken, passed
-    )
+    round_trace = RoundTrace(slot, k, position, slot_reloads, inputs[~is_leaf], bits, node_word, taken, passed)
     return round_trace, (out_row[:merged], out_column[:merged])
 
 

@@ -1,0 +1,379 @@
+"""SpArch as ``docs/sparch.md`` describes it, one cycle at a time: the oracle of the fast kernels."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any
+
+from accel.sparch.config import Config
+from accel.sparch.plan import Plan
+from tests.oracles.sparch_buffer import Buffer, Element, Product, Unit
+from tests.oracles.sparch_memory import Memory
+from tests.oracles.sparch_tree import Fifo, Tree
+
+STREAMS = ("a_read", "b_read", "partial_write", "partial_read", "c_write")
+COUNTERS = (
+    "prefetch_hits", "prefetch_misses", "bypassed_elements", "refetched_elements", "refetched_a_elements", "beats",
+    "fires", "bursts", "row_misses", "output_nnz", "multiplies", "merge_rounds", "partial_matrices",
+)  # fmt: skip
+CAUSES = ("multiply", "merge", "write", "b_read", "partial_read", "a_read", "pipeline")
+
+
+@dataclass(eq=False)
+class Partial:
+    """A partial matrix, or C, in memory."""
+
+    elements: list[Product]
+    address: int
+
+
+class Machine:
+    """What outlives a round: the memory, the buffer, the partial matrices, and all counts."""
+
+    def __init__(self, config: Config, plan: Plan) -> None:
+        self.config, self.plan = config, plan
+        self.a, self.b = plan.product.a, plan.product.b
+        self.memory = Memory(config)
+        self.a_address = self.memory.reserve(self.a.nnz * config.element_bytes)
+        self.b_address = self.memory.reserve(self.b.nnz * config.element_bytes)
+        self.buffer = Buffer(config.prefetch_lines, config.prefetch_distance, config.look_ahead)
+        self.results: list[Partial] = []
+        self.counts: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self.stack: Counter[str] = Counter()
+
+    def row_of_b(self, row: int) -> list[tuple[int, int]]:
+        places = range(self.b.indptr[row], self.b.indptr[row + 1])
+        return [(int(self.b.indices[place]), int(self.b.data[place])) for place in places]
+
+    def elements_of(self, leaf: int, slot: int) -> list[Element]:
+        """Return a leaf's elements of A with their units."""
+        first, end = self.plan.leaf_pointers[leaf : leaf + 2]
+        elements = []
+        for position in self.plan.leaf_elements[first:end].tolist():
+            row = next(i for i in range(self.a.shape[0]) if position < self.a.indptr[i + 1])
+            b_row, value = int(self.a.indices[position]), int(self.a.data[position])
+            element = Element(row, slot, b_row, int(self.plan.addresses[position]))
+            products = [(row, column, value * factor) for column, factor in self.row_of_b(b_row)]
+            for start in range(0, len(products), self.config.prefetch_line_elements):
+                line = products[start : start + self.config.prefetch_line_elements]
+                element.units.append(Unit(element, int(self.b.indptr[b_row]) + start, line))
+            elements.append(element)
+        return elements
+
+
+class Round:
+    """Inputs that merge at once; every method named after a part of the machine is what it does in a cycle."""
+
+    def __init__(self, machine: Machine, inputs: list[int], last: bool) -> None:
+        config = machine.config
+        self.machine, self.config, self.memory, self.last = machine, config, machine.memory, last
+        leaves = machine.plan.leaves
+        reloaded = [number - leaves for number in inputs if number >= leaves]
+        self.slots = [Fifo(config.fifo_depth) for _ in range(config.leaves)]
+
+        self.elements: list[Element] = []
+        streams: list[list[tuple[int, int]]] = [[] for _ in range(config.leaves)]
+        for slot, number in enumerate(inputs):
+            if number < leaves:
+                of_leaf = machine.elements_of(number, slot)
+                self.elements += of_leaf
+                products = [product for element in of_leaf for unit in element.units for product in unit.products]
+            else:
+                products = machine.results[number - leaves].elements
+            streams[slot] = [(row, column) for row, column, _ in products]
+        self.elements.sort(key=lambda element: (element.row, element.slot))
+        self.users = [element for element in self.elements if element.units]
+        self.units = [unit for element in self.users for unit in element.units]
+        self.of_slot = [deque(unit for unit in self.units if unit.element.slot == slot) for slot in range(len(inputs))]
+        self._decide_prefetches()
+        self.next_unit = 0  # of the prefetcher
+        self.completed = 0  # elements of A
+        self.fetchers = [0] * config.prefetch_fetchers  # until when each is busy
+        self.next_fetcher = 0
+
+        self.requests = deque(self._requests_for_a())
+        self.fetched_users = 0
+        self.a_coming: deque[tuple[int, list[Element]]] = deque()
+
+        self.reload_block = config.block_elements(True)
+        self.reloads = [
+            Reload(machine.results[result], self.slots[inputs.index(leaves + result)], self.reload_block)
+            for result in reloaded
+        ]
+        for reload in self.reloads:
+            share = config.spill_fifo_elements // len(reloaded)
+            reload.fifo.depth += max(share // self.reload_block, 1) * self.reload_block
+        self.last_reloaded = len(self.reloads) - 1
+
+        self.write_block = config.block_elements(not last)
+        self.tree = Tree(config, self.slots, streams, self.write_block)
+        self.to_write = len(self.tree.root.places)
+        blocks = -(-self.to_write // self.write_block)
+        self.result = Partial([], machine.memory.reserve(blocks * config.hbm_interleave_bytes))
+        self.blocks_asked = 0
+        self.writing: deque[tuple[int, int]] = deque()  # end, elements
+        self.stopped = ""  # what the prefetcher waits for
+        self.bypass_waits = False
+
+    def _decide_prefetches(self) -> None:
+        if self.config.prefetcher:
+            self.machine.buffer.decide(self.users)
+            return
+        for number, unit in enumerate(self.units):
+            unit.loaded_by = unit
+            if number >= self.config.prefetch_lines:
+                unit.last_user = self.units[number - self.config.prefetch_lines]
+
+    def _requests_for_a(self) -> list[tuple[int, int, list[Element]]]:
+        """Return where each request begins and ends [bytes], and the elements that come with it."""
+        size, interleave = self.config.element_bytes, self.config.hbm_interleave_bytes
+        burst = self.config.hbm_burst_bytes
+        groups: list[list[Element]] = []
+        for element in self.elements:
+            if groups:
+                group = groups[-1]
+                follows = element.address == group[-1].address + 1
+                same_block = element.address * size // interleave == group[0].address * size // interleave
+                users = sum(bool(other.units) for other in [*group, element])
+                if follows and same_block and users <= self.config.look_ahead:
+                    group.append(element)
+                    continue
+            groups.append([element])
+        requests = []
+        brought = range(0)
+        for group in groups:
+            begin, end = group[0].address * size, (group[-1].address + 1) * size
+            brought_next = range((end - 1) // burst * burst, -(-end // burst) * burst)
+            if begin in brought:
+                begin = min(brought.stop, end)
+            brought = brought_next
+            requests.append((self.machine.a_address + begin, self.machine.a_address + end, group))
+        return requests
+
+    def cycle(self, now: int) -> None:
+        """Let every part of the machine do one cycle's work."""
+        counts = self.machine.counts
+        self.arrivals(now)
+        fires = self.tree.cycle(now)
+        self.writer(now)
+        beats = self.multipliers(now)
+        self.prefetcher(now)
+        self.column_fetcher(now)
+        self.reloader(now)
+        counts["fires"] += fires
+        counts["beats"] += beats
+        self.machine.stack[self.cause(now, fires, beats)] += 1
+
+    def arrivals(self, now: int) -> None:
+        while self.a_coming and self.a_coming[0][0] <= now:
+            for element in self.a_coming.popleft()[1]:
+                element.fetched = True
+        for reload in self.reloads:
+            while reload.coming and reload.coming[0][0] <= now:
+                _, elements = reload.coming.popleft()
+                reload.fifo.elements.extend(elements)
+                reload.fifo.on_the_way -= len(elements)
+
+    def writer(self, now: int) -> None:
+        fifo = self.tree.root.fifo
+        while self.writing and self.writing[0][0] <= now:
+            fifo.leaving -= self.writing.popleft()[1]
+        count = min(self.write_block, self.to_write)
+        if count == 0 or len(fifo.elements) < count:
+            return
+        self.result.elements += [fifo.elements.popleft() for _ in range(count)]
+        fifo.leaving += count
+        size = count * (self.config.element_bytes if self.last else self.config.spill_element_bytes)
+        self.machine.bytes["c_write" if self.last else "partial_write"] += size
+        address = self.result.address + self.blocks_asked * self.config.hbm_interleave_bytes
+        self.writing.append((self.memory.transfer(address, size, now), count))
+        self.to_write -= count
+        self.blocks_asked += 1
+
+    def multipliers(self, now: int) -> int:
+        """Return how many groups were busy."""
+        for group in range(2):
+            able = [units[0] for units in self.of_slot if units and self.can_be_multiplied(units[0])]
+            if not able:
+                return group
+            unit = min(able, key=self.units.index)
+            if not unit.data_there(now):
+                return group
+            end = unit.bypassed if unit.has_bypass else unit.length
+            products = unit.products[unit.multiplied : end][: self.config.group]
+            slot = unit.element.slot
+            self.slots[slot].elements.extend(products)
+            assert self.slots[slot].room >= 0
+            unit.multiplied += len(products)
+            self.machine.counts["multiplies"] += len(products)
+            if unit.done:
+                self.of_slot[slot].popleft()
+                self.completed += unit is unit.element.units[-1]
+        return 2
+
+    def can_be_multiplied(self, unit: Unit) -> bool:
+        """Say whether nothing but the data is missing."""
+        room = self.slots[unit.element.slot].room >= self.config.group
+        return (unit.prefetched and room) or unit.has_bypass
+
+    def prefetcher(self, now: int) -> None:
+        self.stopped, self.bypass_waits = "", False
+        for _ in range(self.config.prefetch_fetchers):
+            if self.all_fetched_are_prefetched():
+                break
+            unit = self.units[self.next_unit]
+            if not unit.found:
+                if unit.last_user and not unit.last_user.done:
+                    self.stopped = "line"
+                    break
+                if self.fetchers[self.next_fetcher] > now:
+                    self.stopped = "fetcher"
+                    break
+                unit.arrival = self.fetch(unit.start, unit.length, now)
+                self.machine.counts["refetched_elements"] += unit.bypassed
+            missed = unit.bypassed if unit.found else unit.length
+            self.machine.counts["prefetch_misses"] += missed
+            self.machine.counts["prefetch_hits"] += unit.length - missed
+            unit.prefetched = True
+            self.next_unit += 1
+        starved = self.all_fetched_are_prefetched() and not self.a_coming and self.look_ahead_full()
+        if (self.stopped == "line" or starved) and not self.prefetched_can_be_multiplied():
+            self.bypass(now)
+
+    def all_fetched_are_prefetched(self) -> bool:
+        return self.next_unit == len(self.units) or not self.units[self.next_unit].element.fetched
+
+    def look_ahead_full(self) -> bool:
+        """Say whether the column fetcher would ask if it could."""
+        if not self.requests:
+            return False
+        users = sum(bool(element.units) for element in self.requests[0][2])
+        return self.fetched_users + users - self.completed > self.config.look_ahead
+
+    def prefetched_can_be_multiplied(self) -> bool:
+        return any(units and units[0].prefetched and self.can_be_multiplied(units[0]) for units in self.of_slot)
+
+    def fetch(self, start: int, count: int, asked: int) -> int:
+        """Let the next fetcher read elements of B; return when they have arrived."""
+        size = count * self.config.element_bytes
+        address = self.machine.b_address + start * self.config.element_bytes
+        self.machine.bytes["b_read"] += size
+        arrival = self.memory.read(address, size, asked)
+        self.fetchers[self.next_fetcher] = arrival
+        self.next_fetcher = (self.next_fetcher + 1) % len(self.fetchers)
+        return arrival
+
+    def bypass(self, now: int) -> None:
+        waiting = [
+            units[0]
+            for units, fifo in zip(self.of_slot, self.slots, strict=False)
+            if units and not fifo.elements and not units[0].prefetched and not units[0].has_bypass
+        ]
+        if not waiting:
+            return
+        if self.fetchers[self.next_fetcher] > now:
+            self.bypass_waits = True
+            return
+        unit = min(waiting, key=self.units.index)
+        asked = now
+        if not unit.element.fetched:
+            size = self.config.element_bytes
+            asked = self.memory.read(self.machine.a_address + unit.element.address * size, size, now)
+            self.machine.counts["refetched_a_elements"] += 1
+            self.machine.bytes["a_read"] += size
+        count = min(unit.length - unit.multiplied, self.config.fifo_depth)
+        unit.bypass_arrival = self.fetch(unit.start + unit.multiplied, count, asked)
+        unit.bypassed += count
+        self.machine.counts["bypassed_elements"] += count
+
+    def column_fetcher(self, now: int) -> None:
+        if not self.requests or self.look_ahead_full():
+            return
+        begin, end, elements = self.requests.popleft()
+        self.fetched_users += sum(bool(element.units) for element in elements)
+        self.machine.bytes["a_read"] += len(elements) * self.config.element_bytes
+        arrival = self.memory.read(begin, end - begin, now) if end > begin else now
+        self.a_coming.append((arrival, elements))
+
+    def reloader(self, now: int) -> None:
+        for step in range(1, len(self.reloads) + 1):
+            number = (self.last_reloaded + step) % len(self.reloads)
+            reload = self.reloads[number]
+            block = reload.next_block()
+            if block and reload.fifo.room >= len(block):
+                size = len(block) * self.config.spill_element_bytes
+                address = reload.partial.address + reload.blocks_asked * self.config.hbm_interleave_bytes
+                reload.coming.append((self.memory.read(address, size, now), block))
+                reload.fifo.on_the_way += len(block)
+                reload.blocks_asked += 1
+                self.machine.bytes["partial_read"] += size
+                self.last_reloaded = number
+                return
+
+    def ended(self, now: int) -> bool:
+        written = self.to_write == 0 and all(end <= now for end, _ in self.writing)
+        return written and not self.requests and not self.a_coming and self.next_unit == len(self.units)
+
+    def cause(self, now: int, fires: int, beats: int) -> str:
+        """Say what the cycle that ends was spent on."""
+        root = self.tree.root
+        heads = [units[0] for units in self.of_slot if units]
+        checks = {
+            "multiply": beats > 0,
+            "merge": fires > 0,
+            "write": self.to_write == len(root.fifo.elements) or root.fifo.room < self.config.merge_width,
+            "b_read": any(self.can_be_multiplied(unit) and not unit.data_there(now) for unit in heads)
+            or self.stopped == "fetcher"
+            or self.bypass_waits,
+            "partial_read": any(reload.coming for reload in self.reloads),
+            "a_read": len(self.a_coming) > 0,
+        }
+        return next((cause for cause, holds in checks.items() if holds), "pipeline")
+
+
+class Reload:
+    """A partial matrix that comes back, block by block."""
+
+    def __init__(self, partial: Partial, fifo: Fifo, block: int) -> None:
+        self.partial = partial
+        self.fifo = fifo
+        self.block = block
+        self.blocks_asked = 0
+        self.coming: deque[tuple[int, list[Product]]] = deque()
+
+    def next_block(self) -> list[Product]:
+        first = self.blocks_asked * self.block
+        return self.partial.elements[first : first + self.block]
+
+
+def run(config: Config, plan: Plan) -> dict[str, Any]:
+    """Run a plan round by round; return cycles, product and every count."""
+    machine = Machine(config, plan)
+    now = 0
+    for number, inputs in enumerate(plan.rounds, start=1):
+        this = Round(machine, inputs.tolist(), last=number == len(plan.rounds))
+        while True:
+            this.cycle(now)
+            now += 1
+            if this.ended(now):
+                break
+        now += config.multiply_latency_cycles
+        machine.stack["pipeline"] += config.multiply_latency_cycles
+        machine.results.append(this.result)
+    if not plan.rounds:
+        now = machine.stack["pipeline"] = 1
+    product = machine.results[-1].elements if machine.results else []
+    counts = machine.counts
+    counts["output_nnz"] = len(product)
+    counts["merge_rounds"] = len(plan.rounds)
+    counts["partial_matrices"] = plan.leaves
+    counts["bursts"], counts["row_misses"] = machine.memory.bursts, machine.memory.row_misses
+    return {
+        "cycles": now,
+        "product": {(row, column): value for row, column, value in product},
+        "dram_bytes": {name: machine.bytes[name] for name in STREAMS},
+        "counters": {name: counts[name] for name in COUNTERS},
+        "stack": {name: machine.stack[name] for name in CAUSES},
+    }
