@@ -27,6 +27,7 @@ THREE = np.uint64(3)
 LOW_BITS = np.uint64(0x0101010101010101)  # the lowest bit of each byte
 GATHER = np.uint64(0x0102040810204080)  # times a word of such bits: they lie side by side in its top byte
 TOP_BYTE = np.uint64(56)
+LANE_0, LANE_1 = np.int64(0), np.int64(1)
 CHUNK = np.int64(64)  # elements merged before their bits are stored
 
 
@@ -199,7 +200,7 @@ def merge_queue(keys, queue, waiting, bits):
                 i1 += ONE - right1
                 o1 += alone1
             left1 -= steps
-            at1 = append_bits(bits, queue[q1, 4], at1, codes, 1, steps)
+            at1 = append_bits(bits, queue[q1, 4], at1, codes, LANE_1, steps)
         else:
             steps = min(left0, CHUNK)
             for n in range(np.uint64(steps)):
@@ -213,7 +214,7 @@ def merge_queue(keys, queue, waiting, bits):
                 i0 += ONE - right0
                 o0 += alone0
         left0 -= steps
-        at0 = append_bits(bits, queue[q0, 4], at0, codes, 0, steps)
+        at0 = append_bits(bits, queue[q0, 4], at0, codes, LANE_0, steps)
 
 
 @kernel
@@ -290,7 +291,7 @@ def merge_round(
         e0 = e1
         # The tree, from its leaves to its root. A node with one side empty hands the other side on.
         for layer in range(layers - 1, -1, -1):
-            waiting = 0
+            waiting = np.int64(0)
             for node in range(np.int64(1) << layer, np.int64(2) << layer):
                 left, right = size[2 * node], size[2 * node + 1]
                 if left > 0 and right > 0:

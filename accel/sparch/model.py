@@ -163,10 +163,13 @@ class _Run:
         begin, last = np.empty(count, np.int64), np.empty(count, np.uint8)
         first_unit = np.empty(len(stream.slot_reloads), np.int32)
         loaders, users = (np.full(self.line_pointers[-1], prefetch_kernels.NOWHERE, np.int32) for _ in range(2))
+        nowhere = np.full(b.shape[0], prefetch_kernels.NOWHERE, np.int32)
+        known = np.where(self.resident > 0, prefetch_kernels.LISTED, prefetch_kernels.HELD).astype(np.int32)
         prefetch_kernels.place_units(
             stream.slot, stream.k, b.indptr, config.prefetch_line_elements, config.prefetch_lines, config.look_ahead,
             config.prefetch_distance, int(config.prefetcher), self.resident, self.older, self.newer, self.line_pointers,
-            loaders, users, slot, length, begin, following, loader, after, last, first_unit, self.placed,
+            loaders, users, np.empty(len(stream.k), np.int32), nowhere, known, nowhere.copy(),
+            np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64), slot, length, begin, following, loader, after, last, first_unit, self.placed,
         )  # fmt: skip
         address = np.repeat(self.plan.addresses[stream.position], pieces)
         return (slot, length, begin, following, loader, after, last, address), first_unit

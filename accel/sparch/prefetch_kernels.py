@@ -61,7 +61,8 @@ def let_go(e, k, entered, following, last_user, resident, known, uses, older, ne
 @kernel
 def place_units(
     slot, k, b_pointers, line_elements, lines, look_ahead, distance, reuse, resident, older, newer, line_pointers,
-    line_loader, line_user, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after, unit_last, first_unit, totals,
+    line_loader, line_user, following, seen, known, last_user, uses, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after, unit_last, first_unit,
+    totals,
 ):  # fmt: skip
     """Walk a round's elements in order; write its units and what the buffer does for each.
 
@@ -74,6 +75,10 @@ def place_units(
     older, newer   : int32[rows of B + 1] list of resident rows without a known use, the last index both its ends
     line_pointers  : int64[rows of B + 1] first line of each row
     line_loader, line_user : int32[lines of B]   unit of this round that loaded a line, and that used it last; -1
+    following      : int32[elements]      scratch: the next element that uses the same row
+    seen, last_user : int32[rows of B]    scratch, -1
+    known          : int32[rows of B]     scratch: LISTED for rows in the buffer, HELD for others; then known next uses
+    uses           : uint64[]             scratch, 0; bit e: a row in the buffer is next used by element e
     unit_slot      : int32[units]         written: where the products go
     unit_length, unit_begin : int32, int64[units]  written: elements, and the first one's index in B
     unit_next      : int32[units]         written: the next unit of the same slot, -1 for none
@@ -84,17 +89,12 @@ def place_units(
     totals         : int64[3]             added to: elements found, elements missed; the last one, set: lines free
     """
     elements = len(k)
-    following = np.empty(elements, np.int32)
-    seen = np.full(len(resident), NOWHERE, np.int32)
     for e in range(elements - 1, -1, -1):
         following[e] = seen[k[e]]
         seen[k[e]] = e
-    known = np.where(resident > 0, LISTED, HELD).astype(np.int32)
-    last_user = np.full(len(resident), NOWHERE, np.int32)
-    gone = 0  # elements whose rows may be replaced, but for later uses
-    uses = np.zeros(elements // WORD + 1, np.uint64)  # bit e: a row in the buffer is next used by element e
-    farthest = 0
-    entered = 0
+    gone = np.int64(0)  # elements whose rows may be replaced, but for later uses
+    farthest = np.int64(0)
+    entered = np.int64(0)
     end = len(older) - 1
     free = totals[2]
     found = missed = 0

@@ -304,17 +304,20 @@ def run_round(
     by_row = machine[ISSUE_ORDER] == 0
     simple = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
     mergers = np.zeros(layers << MERGER_BITS, np.int64)
-    pipes = np.full((layers * latency) << RESULT_BITS, NEVER, np.int64)
+    pipes = np.zeros((layers * latency) << RESULT_BITS, np.int64)
+    for n in range(len(pipes)):
+        pipes[n] = NEVER
     for layer in range(layers):
         mergers[(np.uint64(layer) << MERGER_BITS) + DUE] = NEVER
     next_due = NEVER
 
-    able = np.full(slots, NONE, np.int32)  # next unit of each slot if it can be multiplied
+    able = np.zeros(slots, np.int32)  # next unit of each slot if it can be multiplied
     slot_state = np.zeros(slots << SLOT_BITS, np.int64)
     for n in range(slots):
         at = np.uint64(n) << SLOT_BITS
         slot_state[at + HEAD] = first_unit[n] if first_unit[n] >= 0 else NONE
         slot_state[at + RELOAD] = -1
+        able[n] = NONE
     current = NONE  # the least of ``able``
     arrival = np.zeros(units, np.int64)
     done = np.zeros(units, np.uint8)

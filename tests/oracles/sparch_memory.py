@@ -31,7 +31,7 @@ class Memory:
     def transfer(self, address: int, size: int, asked: int) -> int:
         """Return when the last piece of a request has ended."""
         block = self.config.hbm_interleave_bytes
-        end, at = 0, address
+        end, at = asked, address
         while at < address + size:
             piece_end = min((at // block + 1) * block, address + size)
             end = max(end, self._piece(at, piece_end, asked))
