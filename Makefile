@@ -35,6 +35,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.mapping_speed
 	$(BIN)/python -m benchmarks.candidate_speed
 	$(BIN)/python -m benchmarks.systolic_speed
+	$(BIN)/python -m benchmarks.sparch_speed
 	$(BIN)/python -m benchmarks.search_quality
 
 clean:

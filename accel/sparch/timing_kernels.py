@@ -43,9 +43,9 @@ from accel.jit import inlined_kernel, kernel
 ) = range(23)  # fmt: skip
 ROUND_ROBIN, LOWEST, EMPTIEST = range(3)
 
-# Where cycles go.
-CAUSES = ("multiply", "merge", "write", "b_read", "partial_read", "a_read", "pipeline")
-MULTIPLY, MERGE, WRITE, B_READ, PARTIAL_READ, A_READ, PIPELINE = range(7)
+# Where cycles go: what the multipliers waited for, the first that holds.
+CAUSES = ("multiply", "write", "b_read", "merge", "partial_read", "a_read", "pipeline")
+MULTIPLY, WRITE, B_READ, MERGE, PARTIAL_READ, A_READ, PIPELINE = range(7)
 
 # Elements of ``totals``.
 COUNTERS = ("beats", "fires", "bypassed_elements", "refetched_elements", "refetched_a_elements")
@@ -643,12 +643,12 @@ def run_round(
         cause = PIPELINE
         if issued:
             cause = MULTIPLY
-        elif fired:
-            cause = MERGE
         elif fifos[root + COMING] == 0 or masks[ROOM] & TWO == ZERO:
             cause = WRITE
         elif current != NONE or fetcher_busy:
             cause = B_READ
+        elif fired:
+            cause = MERGE
         elif next_reload != NEVER:
             cause = PARTIAL_READ
         elif got < asked:

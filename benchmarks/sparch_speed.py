@@ -1,0 +1,166 @@
+"""SpArch, cycle by cycle and with its product, against scipy's ``A @ B`` of the same matrix in the same process.
+
+The rival gets its indices as 32-bit numbers, which is faster, and may leave its result unsorted. Three figures for each
+matrix: a whole run from the matrix on; a further hardware point of a matrix already merged; peak memory. Named matrices
+are generated; with ``SEXTANT_DATA`` set to a folder that has ``matrices/*.npz``, those are measured too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy import sparse
+
+from accel.sparch import PRESETS, simulate
+from benchmarks.timing import cpu_seconds, keep, show
+from mappers.sparch import best_plan
+from workloads.sparse.catalog import open_sparse
+from workloads.sparse.product import SparseProduct
+
+GENERATED = {
+    "R-MAT": ("rmat:scale=14,edges=8", "bar 3.5, goal 2"),
+    "uniform": ("uniform:rows=100000,per_row=8", "bar 3.5, goal 2"),
+    "power law": ("power_law:rows=50000,per_row=10", "bar 5, goal 3"),
+    "2-D Poisson": ("poisson2d:400", "bar 8, goal 5"),
+    "27-point": ("stencil27:36", "bar 8, goal 5"),
+}
+GROWTH = (
+    "uniform:rows=1600,per_row=8",
+    "uniform:rows=16000,per_row=8",
+    "uniform:rows=160000,per_row=8",
+    "uniform:rows=1600000,per_row=8",
+)
+COLD = """
+import time
+import numpy, numba, scipy.sparse
+imported = time.process_time()
+from accel.sparch import PRESETS, simulate
+from mappers.sparch import best_plan
+from workloads.sparse.catalog import open_sparse
+simulate(PRESETS["paper"], best_plan(PRESETS["paper"], open_sparse("poisson2d:20")))
+print(time.process_time() - imported)
+"""
+
+
+def narrow(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Return the matrix with 32-bit indices."""
+    parts = matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return sparse.csr_array(parts, shape=matrix.shape)
+
+
+def ratios(product: SparseProduct) -> dict[str, float]:
+    """Return CPU time relative to scipy's, of a whole run and of a further hardware point; and simulated cycles."""
+    config = PRESETS["paper"]
+    kept, a, b = best_plan(config, product), narrow(product.a), narrow(product.b)
+    seconds = cpu_seconds(
+        {
+            "whole": lambda: simulate(config, best_plan(config, product)),
+            "further": lambda: simulate(config, kept),
+            "scipy": lambda: a @ b,
+        },
+        rounds=3,
+    )
+    cycles = simulate(config, kept).cycles
+    return {
+        "whole": seconds["whole"] / seconds["scipy"],
+        "further": seconds["further"] / seconds["scipy"],
+        "cycles_per_second": cycles / seconds["whole"],
+        "multiplies_per_second": product.multiplies / seconds["whole"],
+    }
+
+
+def memory_ratio(product: SparseProduct) -> float:
+    """Return the peak of what a whole run allocates, relative to scipy's."""
+    a, b = narrow(product.a), narrow(product.b)
+    return _peak(lambda: simulate(PRESETS["paper"], best_plan(PRESETS["paper"], product))) / _peak(lambda: a @ b)
+
+
+def _peak(run) -> int:
+    """Return the most memory resident beyond what was, in a child process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        before = _resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        run()
+        os.write(writer, str(_resident("VmHWM") - before).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        return max(1, int(answer.read()))
+
+
+def _resident(field: str) -> int:
+    """Return a field of this process's status [KiB]."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def start_seconds() -> tuple[float, float]:
+    """Return the CPU time above imports of a first small run with an empty kernel cache, and with a full one."""
+    with TemporaryDirectory() as folder:
+        environment = {**os.environ, "SEXTANT_CACHE_DIR": folder}
+        cold, warm = (
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", COLD], env=environment, capture_output=True, text=True, check=True
+                ).stdout
+            )
+            for _ in range(2)
+        )
+    return cold, warm
+
+
+def main() -> None:
+    figures: dict[str, float] = {}
+    for kind, (name, asked) in GENERATED.items():
+        product = open_sparse(name)
+        measured = ratios(product)
+        further = "bar 4, goal 2" if kind in ("2-D Poisson", "27-point") else "bar 2, goal 1"
+        show(f"{kind}, {product.multiplies / 1e6:.1f} M products: whole run / scipy", f"{measured['whole']:.2f}", asked)
+        show("  further hardware point / scipy", f"{measured['further']:.2f}", further)
+        show(
+            "  simulated cycles [1/s], products [1/s]",
+            f"{measured['cycles_per_second']:.2g}, {measured['multiplies_per_second']:.2g}",
+        )
+        show("  peak memory / scipy", f"{memory_ratio(product):.2f}", "bar 3")
+        figures |= {f"{kind} {what}": value for what, value in measured.items()}
+    for name in GROWTH:
+        product = open_sparse(name)
+        simulate(PRESETS["paper"], best_plan(PRESETS["paper"], product))
+        started = time.process_time()
+        simulate(PRESETS["paper"], best_plan(PRESETS["paper"], product))
+        spent = time.process_time() - started
+        show(
+            f"uniform, {product.multiplies:.1e} products [ns each]",
+            f"{spent / product.multiplies * 1e9:.0f}",
+            "no growth",
+        )
+        figures[f"growth {product.multiplies}"] = spent
+    real = sorted((Path(os.environ.get("SEXTANT_DATA", "")) / "matrices").glob("*.npz"))
+    whole, further = [], []
+    for path in real:
+        measured = ratios(open_sparse(str(path)))
+        whole.append(measured["whole"])
+        further.append(measured["further"])
+        show(f"{path.stem}: whole, further / scipy", f"{whole[-1]:.2f}, {further[-1]:.2f}")
+        figures[f"{path.stem} whole"], figures[f"{path.stem} further"] = whole[-1], further[-1]
+    if real:
+        geomean = float(np.exp(np.mean(np.log(whole))))
+        show(f"geometric mean over {len(real)} real matrices: whole run / scipy", f"{geomean:.2f}", "bar 5, goal 2.5")
+        figures["geomean"] = geomean
+    cold, warm = start_seconds()
+    show("first run, kernels compiled [CPU s above imports]", f"{cold:.1f}", "bar 8")
+    show("first run, kernels loaded [CPU s above imports]", f"{warm:.2f}", "bar 0.3")
+    keep("sparch_speed", {**figures, "cold": cold, "warm": warm})
+
+
+if __name__ == "__main__":
+    main()
