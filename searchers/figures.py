@@ -35,8 +35,29 @@ STYLE: Any = {
     "savefig.dpi": 160,
     "text.parse_math": False,  # names are shown as they are
 }
-CAUSE_COLOURS = {"compute": "#3b6ea5", "dram_stall": "#d9822b"}
-CAUSE_NAMES = {"compute": "computing", "dram_stall": "waiting for DRAM"}
+CAUSE_COLOURS = {
+    "compute": "#3b6ea5",
+    "dram_stall": "#d9822b",
+    "multiply": "#3b6ea5",
+    "merge": "#7fb069",
+    "write": "#b3202a",
+    "b_read": "#d9822b",
+    "partial_read": "#8e6c8a",
+    "a_read": "#e6b34c",
+    "pipeline": "#9a9a9a",
+}
+CAUSE_NAMES = {
+    "compute": "computing",
+    "dram_stall": "waiting for DRAM",
+    "multiply": "multiplying",
+    "merge": "waiting for the merge tree",
+    "write": "waiting for results to be written",
+    "b_read": "waiting for B",
+    "partial_read": "waiting for partial matrices",
+    "a_read": "waiting for A",
+    "pipeline": "filling pipelines",
+}
+POINTS = "; a point is a layer, its area its cycles"
 ACCENT = "#b3202a"
 LAYER_INCHES = 0.17
 NAMED_LAYERS = 6
@@ -130,12 +151,16 @@ def draw_report(roofline: Roofline, report: Report, folder: Path) -> list[Path]:
 def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
     figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
     layers = [layer for layer in report.layers if layer.total_dram_bytes]
+    if not report.total_dram_bytes:
+        raise OutputError(f"{report.name}: no DRAM traffic, need some for a roofline")
     intensity = np.array([layer.intensity for layer in layers])
     achieved = np.array([layer.gops for layer in layers])
     share = np.array([layer.cycles / report.cycles for layer in layers])
     bytes_per_second = roofline.bytes_per_second
     knee_of_highest = max(roofline.peak_gops.values()) * 1e9 / bytes_per_second
-    span = np.geomspace(intensity.min() / 2, max(intensity.max(), knee_of_highest) * 3, 200)
+    drawn = [report.intensity, *intensity]
+    beyond = 3 if layers else 10  # so that the axes have a decade to name
+    span = np.geomspace(min(*drawn, knee_of_highest) / beyond, max(*drawn, knee_of_highest) * beyond, 200)
     for name, peak in roofline.peak_gops.items():
         axes.plot(span, np.minimum(peak, span * bytes_per_second / 1e9), color="#555555", linewidth=1.0)
         axes.annotate(
@@ -151,21 +176,28 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
         axes.annotate(str(rank), spot, xytext=above, textcoords="offset points", fontsize=8, ha="center", weight="bold")
         # An empty mark carries the layer's name into the legend.
         axes.plot([], [], " ", label=f"{rank}  {_shortened(layers[place].name)}, {share[place]:.0%}")
-    axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="whole network")
+    axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="in all")
     axes.set(xscale="log", yscale="log", xlabel="operations per DRAM byte", ylabel="achieved [GOPS]")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
     axes.set_title(
-        f"{report.name}: roofline at {bytes_per_second / 1e9:.3g} GB/s; a point is a layer, its area its cycles",
+        f"{report.name}: roofline at {bytes_per_second / 1e9:.3g} GB/s{POINTS if report.layers else ''}",
         fontsize=9, loc="left",
     )  # fmt: skip
     axes.legend(
-        loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, handlelength=1.0, title="largest shares of cycles"
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        fontsize=8,
+        handlelength=1.0,
+        title="largest shares of cycles" if report.layers else None,
     )
     return _save(figure, folder, "roofline.png")
 
 
 def _draw_cycle_stack(report: Report, folder: Path) -> Path:
-    layers = report.layers[::-1]
-    figure, axes = plt.subplots(figsize=(7.6, 1.1 + LAYER_INCHES * len(layers)), layout="constrained")
+    layers = (report.layers or (report,))[::-1]
+    figure, axes = plt.subplots(figsize=(7.6, max(1.9, 1.1 + LAYER_INCHES * len(layers))), layout="constrained")
     left = np.zeros(len(layers))
     to_ms = 1e3 / report.clock_hz
     for cause in report.cycle_stack:
@@ -176,7 +208,8 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
     axes.set_yticks(np.arange(len(layers)), [_shortened(layer.name) for layer in layers], fontsize=7)
     axes.set(xlabel="time [ms]", ylim=(-0.7, len(layers) - 0.3))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="best", fontsize=8)
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(layers) == 1 else {"loc": "best"}
+    axes.legend(fontsize=8, **beside)
     total = f"{report.cycles:,} cycles = {report.seconds * 1e3:.3g} ms"
     axes.set_title(f"{report.name}: where the time goes, {total}", fontsize=9, loc="left")
     return _save(figure, folder, "cycle_stack.png")

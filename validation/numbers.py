@@ -56,10 +56,16 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``pass``, ``miss``, or ``shown only`` for one that is outside its tolerance but does not gate."""
+        """What the comparison says.
+
+        ``pass``; outside its tolerance: ``shown only`` for a recalled number, ``explained`` for one whose cause is
+        known and stated, ``miss`` for any other. Only a miss gates.
+        """
         if abs(self.error) <= self.number.tolerance:
             return "pass"
-        return "shown only" if self.number.grade == "recalled" else "miss"
+        if self.number.grade == "recalled":
+            return "shown only"
+        return "explained" if self.number.cause else "miss"
 
 
 def names() -> list[str]:

@@ -12,14 +12,12 @@ from tests.oracles.sparch_buffer import Buffer, Element, Product, Unit
 from tests.oracles.sparch_memory import Memory
 from tests.oracles.sparch_tree import Fifo, Tree
 
-import os
-OPT = os.environ.get('OPT')
 STREAMS = ("a_read", "b_read", "partial_write", "partial_read", "c_write")
 COUNTERS = (
     "prefetch_hits", "prefetch_misses", "bypassed_elements", "refetched_elements", "refetched_a_elements", "beats",
     "fires", "bursts", "row_misses", "output_nnz", "multiplies", "merge_rounds", "partial_matrices",
 )  # fmt: skip
-CAUSES = ("multiply", "merge", "write", "b_read", "partial_read", "a_read", "pipeline")
+CAUSES = ("multiply", "write", "b_read", "merge", "partial_read", "a_read", "pipeline")
 
 
 @dataclass(eq=False)
@@ -121,7 +119,7 @@ class Round:
 
     def _decide_prefetches(self) -> None:
         if self.config.prefetcher:
-            self.machine.buffer.decide(self.users)
+            self.machine.buffer.decide(self.elements)
             return
         for number, unit in enumerate(self.units):
             unit.loaded_by = unit
@@ -129,33 +127,30 @@ class Round:
                 unit.last_user = self.units[number - self.config.prefetch_lines]
 
     def _requests_for_a(self) -> list[tuple[int, int, list[Element]]]:
-        """Return where each request begins and ends [bytes], and the elements that come with it."""
-        size, interleave = self.config.element_bytes, self.config.hbm_interleave_bytes
-        burst = self.config.hbm_burst_bytes
-        groups: list[list[Element]] = []
-        for element in self.elements:
-            if groups:
-                group = groups[-1]
-                follows = element.address == group[-1].address + 1
-                same_block = element.address * size // interleave == group[0].address * size // interleave
-                users = sum(bool(other.units) for other in [*group, element])
-                if follows and same_block and users <= self.config.look_ahead:
-                    group.append(element)
-                    continue
-            groups.append([element])
+        """Return where each request begins and how long it is [bytes], and the elements that come with it."""
+        size, burst = self.config.element_bytes, self.config.hbm_burst_bytes
         requests = []
-        brought = range(0)
-        for group in groups:
-            begin, end = group[0].address * size, (group[-1].address + 1) * size
-            brought_next = range((end - 1) // burst * burst, -(-end // burst) * burst)
-            if begin in brought and (not requests or OPT or group[0].address == previous + 1):
-                begin = min(brought.stop, end)
-            brought = brought_next; previous = group[-1].address
-            requests.append((self.machine.a_address + begin, self.machine.a_address + end, group))
+        waiting = deque(self.elements)
+        follows = False  # the element before, in memory too
+        while waiting:
+            begin = waiting[0].address * size
+            if follows:  # what the last burst brought of it is not asked for again
+                begin = -(-begin // burst) * burst
+            block = begin // self.config.hbm_interleave_bytes
+            joined = [waiting.popleft()]
+            while waiting:
+                follows = waiting[0].address == joined[-1].address + 1
+                same_block = waiting[0].address * size // self.config.hbm_interleave_bytes == block
+                users = sum(bool(element.units) for element in joined)
+                if not (follows and same_block and users < self.config.look_ahead):
+                    break
+                joined.append(waiting.popleft())
+            end = (joined[-1].address + 1) * size
+            requests.append((self.machine.a_address + begin, max(end - begin, 0), joined))
         return requests
 
-    def cycle(self, now: int) -> None:
-        """Let every part of the machine do one cycle's work."""
+    def cycle(self, now: int) -> str:
+        """Let every part of the machine do one cycle's work; return what the cycle was spent on."""
         counts = self.machine.counts
         self.arrivals(now)
         fires = self.tree.cycle(now)
@@ -166,7 +161,7 @@ class Round:
         self.reloader(now)
         counts["fires"] += fires
         counts["beats"] += beats
-        self.machine.stack[self.cause(now, fires, beats)] += 1
+        return self.cause(fires, beats)
 
     def arrivals(self, now: int) -> None:
         while self.a_coming and self.a_coming[0][0] <= now:
@@ -293,11 +288,10 @@ class Round:
     def column_fetcher(self, now: int) -> None:
         if not self.requests or self.look_ahead_full():
             return
-        begin, end, elements = self.requests.popleft()
+        begin, size, elements = self.requests.popleft()
         self.fetched_users += sum(bool(element.units) for element in elements)
         self.machine.bytes["a_read"] += len(elements) * self.config.element_bytes
-        arrival = self.memory.read(begin, end - begin, now)
-        self.a_coming.append((arrival, elements))
+        self.a_coming.append((self.memory.read(begin, size, now), elements))
 
     def reloader(self, now: int) -> None:
         for step in range(1, len(self.reloads) + 1):
@@ -314,21 +308,19 @@ class Round:
                 self.last_reloaded = number
                 return
 
-    def ended(self, now: int) -> bool:
-        written = self.to_write == 0 and all(end <= now for end, _ in self.writing)
+    def ended(self) -> bool:
+        written = self.to_write == 0 and not self.writing
         return written and not self.requests and not self.a_coming and self.next_unit == len(self.units)
 
-    def cause(self, now: int, fires: int, beats: int) -> str:
-        """Say what the cycle that ends was spent on."""
+    def cause(self, fires: int, beats: int) -> str:
         root = self.tree.root
-        heads = [units[0] for units in self.of_slot if units]
         checks = {
             "multiply": beats > 0,
-            "merge": fires > 0,
             "write": self.to_write == len(root.fifo.elements) or root.fifo.room < self.config.merge_width,
-            "b_read": any(self.can_be_multiplied(unit) for unit in heads)
+            "b_read": any(units and self.can_be_multiplied(units[0]) for units in self.of_slot)
             or self.stopped == "fetcher"
             or self.bypass_waits,
+            "merge": fires > 0,
             "partial_read": any(reload.coming for reload in self.reloads),
             "a_read": len(self.a_coming) > 0,
         }
@@ -357,10 +349,11 @@ def run(config: Config, plan: Plan) -> dict[str, Any]:
     for number, inputs in enumerate(plan.rounds, start=1):
         this = Round(machine, inputs.tolist(), last=number == len(plan.rounds))
         while True:
-            this.cycle(now)
-            now += 1
-            if this.ended(now):
+            cause = this.cycle(now)
+            if this.ended():
                 break
+            machine.stack[cause] += 1
+            now += 1
         now += config.multiply_latency_cycles
         machine.stack["pipeline"] += config.multiply_latency_cycles
         machine.results.append(this.result)

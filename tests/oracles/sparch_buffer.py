@@ -73,10 +73,14 @@ class Buffer:
         self.element = -1
 
     def decide(self, elements: list[Element]) -> None:
-        """Say of all units of a round whether they are found, and what the missed ones replace."""
+        """Say of all units of a round whether they are found, and what the missed ones replace.
+
+        An element whose row of B is empty counts as one, though it has no units. Nothing of earlier rounds is held.
+        """
         for lines in [*self.lines_of.values(), self.free]:
             for line in lines:
                 line.loaded_by = line.last_user = None
+        self.let_go = self.element
         self.first = self.element + 1
         self.order = [element.b_row for element in elements]
         for element in elements:
@@ -107,6 +111,7 @@ class Buffer:
                 line.loaded_by = unit
             line.last_user = unit
         if passing:
+            line.last_user = None
             self.free.append(line)
 
     def _victim(self) -> int:

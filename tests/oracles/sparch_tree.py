@@ -90,38 +90,42 @@ class Tree:
         self.root = self.layers[0].nodes[0]
 
     def cycle(self, now: int) -> int:
-        """Let every merger serve a node, and return how many did."""
+        """Let every merger serve a node, all on the same state, and return how many did."""
         for layer in self.layers:
             while layer.pipeline and layer.pipeline[0][0] <= now:
                 _, node, elements = layer.pipeline.popleft()
                 node.fifo.elements.extend(elements)
                 node.fifo.on_the_way -= len(elements)
-        return sum(self._serve(layer, now) for layer in self.layers)
+        chosen = [self._chosen(layer) for layer in self.layers]
+        for layer, (number, count) in zip(self.layers, chosen, strict=True):
+            if count:
+                node = layer.nodes[number]
+                leave = node.take(count)
+                node.fifo.on_the_way += len(leave)
+                layer.pipeline.append((now + self.config.merge_latency_cycles, node, leave))
+                layer.last_served = number
+        return sum(count > 0 for _, count in chosen)
 
-    def _serve(self, layer: Layer, now: int) -> bool:
+    def _chosen(self, layer: Layer) -> tuple[int, int]:
+        """Return the node that a layer's merger serves, and how many elements it takes; none: 0."""
         width = self.config.merge_width
         there = [node.there(width) if node.fifo.room >= width else (0, False) for node in layer.nodes]
         ready = [i for i, (_, whole) in enumerate(there) if whole]
         if not ready:
             ready = [i for i, (count, _) in enumerate(there) if count and self._starves(layer.nodes[i])]
         if not ready:
-            return False
-        chosen = self._choice(layer, ready)
-        layer.last_served = chosen
-        node = layer.nodes[chosen]
-        leave = node.take(there[chosen][0])
-        node.fifo.on_the_way += len(leave)
-        layer.pipeline.append((now + self.config.merge_latency_cycles, node, leave))
-        return True
+            return 0, 0
+        number = self._in_turn(layer, ready)
+        return number, there[number][0]
 
     def _starves(self, node: Node) -> bool:
         if node is self.root:
             return len(node.fifo.elements) < self.root_block
         return not node.fifo.elements and not node.fifo.on_the_way
 
-    def _choice(self, layer: Layer, ready: list[int]) -> int:
+    def _in_turn(self, layer: Layer, ready: list[int]) -> int:
         if self.config.node_choice == "lowest":
             return ready[0]
         if self.config.node_choice == "emptiest":
-            return min(ready, key=lambda i: (len(layer.nodes[i].fifo.elements) + layer.nodes[i].fifo.on_the_way, i))
+            return min(ready, key=lambda i: len(layer.nodes[i].fifo.elements))
         return min(ready, key=lambda i: (i - layer.last_served - 1) % len(layer.nodes))

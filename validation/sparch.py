@@ -1,0 +1,82 @@
+"""SpArch on stand-ins for thirteen of its twenty benchmark matrices, beside what the paper reports of the twenty.
+
+Averages over matrices are geometric where the paper's are factors or rates, plain where they are shares. A stand-in has
+the rows, the elements, the row lengths and nearly the products of the published matrix; where its elements lie is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from accel.outerspace import PRESETS as OUTERSPACE
+from accel.outerspace import estimate
+from accel.report import Report
+from accel.sparch import PRESETS, simulate
+from accel.sparch.technology import area_mm2
+from mappers.outerspace import best_plan as outerspace_plan
+from mappers.sparch import best_plan
+from workloads.sparse.catalog import open_sparse
+from workloads.sparse.product import SparseProduct
+from workloads.sparse.stand_in import published_figures
+
+PAPER = PRESETS["paper"]
+FEW_COLUMNS = 150_000  # beyond, a round for every 63 columns takes too long
+COMPUTATION, SRAM = ("multiply", "merge"), ("merge_fifos", "row_buffer", "look_ahead_fifo")
+
+
+def measure() -> Mapping[str, float]:
+    """Return our value of every number in ``published/sparch.toml``, by id."""
+    figures: dict[str, list[float]] = {}
+    names = list(published_figures())
+    for count, name in enumerate(names, 1):
+        print(f"sparch: {name}, {count} of {len(names)}", file=sys.stderr)
+        for quantity, value in matrix_figures(open_sparse(f"stand_in:{name}")).items():
+            figures.setdefault(quantity, []).append(value)
+    shares = ("bandwidth_utilisation", "prefetch_hit_rate")
+    ours = {
+        quantity: float(np.mean(values)) if quantity in shares else math.exp(float(np.mean(np.log(values))))
+        for quantity, values in figures.items()
+    }
+    ours["partial_matrices"] = math.log10(ours["partial_matrices"])
+    return {**ours, "area": sum(area_mm2(PAPER).values())}
+
+
+def matrix_figures(product: SparseProduct) -> dict[str, float]:
+    """Return what is averaged over matrices, for one."""
+    full = run(product)
+    unbuffered = run(product, prefetcher=False)
+    unsorted = run(product, prefetcher=False, huffman=False)
+    outerspace = estimate(OUTERSPACE["paper"], outerspace_plan(OUTERSPACE["paper"], product))
+    columns = len(np.unique(product.a.indices))
+    figures = {
+        "gflops": full.gops,
+        "bandwidth_utilisation": full.bandwidth_utilisation,
+        "prefetch_hit_rate": full.counters["prefetch_hits"] / full.counters["multiplies"],
+        "outerspace_traffic": outerspace.total_dram_bytes / full.total_dram_bytes,
+        "prefetcher_traffic": unbuffered.total_dram_bytes / full.total_dram_bytes,
+        "huffman_traffic": unsorted.total_dram_bytes / unbuffered.total_dram_bytes,
+        "partial_matrices": columns / full.counters["partial_matrices"],
+        "energy.computation": nj_per_flop(full, COMPUTATION),
+        "energy.sram": nj_per_flop(full, SRAM),
+        "energy.dram": nj_per_flop(full, ("dram",)),
+    }
+    if columns <= FEW_COLUMNS:
+        uncondensed = run(product, prefetcher=False, huffman=False, condensing=False)
+        figures["condensing_traffic"] = uncondensed.total_dram_bytes / unsorted.total_dram_bytes
+    return figures
+
+
+def run(product: SparseProduct, **techniques: bool) -> Report:
+    """Run a product with some techniques switched."""
+    config = replace(PAPER, **techniques)
+    return simulate(config, best_plan(config, product))
+
+
+def nj_per_flop(report: Report, components: tuple[str, ...]) -> float:
+    """Return the energy of some components for each operation."""
+    return sum(report.energy_pj[component] for component in components) / report.operations / 1e3
