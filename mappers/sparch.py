@@ -15,9 +15,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from accel.sparch.config import Config
-from accel.sparch.plan import IndexArray, Plan
+from accel.sparch.plan import IndexArray, Plan, Positions
+from workloads.errors import WorkloadError
 from workloads.sparse.product import SparseProduct
 
+MOST_ELEMENTS = 2**31 - 1
 Weighted = list[tuple[int, int]]  # (weight, input), the lightest first where it matters
 
 
@@ -34,21 +36,26 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
     -------
     Plan
         Without rounds if there is nothing to multiply.
+
+    Raises
+    ------
+    WorkloadError
+        If a matrix has more elements than 32 bits count.
     """
+    most = max(product.a.nnz, product.b.nnz)
+    if most > MOST_ELEMENTS:
+        raise WorkloadError(product.name, "elements", most, f"at most {MOST_ELEMENTS}")
     pointers, elements, addresses = _condensed(product) if config.condensing else _columns(product)
-    lengths = np.diff(product.b.indptr)[product.a.indices].astype(np.int64)
+    lengths = np.diff(product.b.indptr).astype(np.int32)[product.a.indices]
     weights = _sum_ranges(lengths[elements], pointers)
-    kept = np.flatnonzero(weights)
-    starts, sizes = pointers[kept], np.diff(pointers)[kept]
-    kept_pointers = np.concatenate(([0], np.cumsum(sizes)))
-    taken = np.repeat(starts - kept_pointers[:-1], sizes) + np.arange(kept_pointers[-1])
+    kept, sizes = weights > 0, np.diff(pointers)
     weights = weights[kept]
     order = huffman_rounds if config.huffman else arrival_rounds
     return Plan(
         product=product,
         leaves_per_round=config.leaves,
-        leaf_pointers=kept_pointers,
-        leaf_elements=elements[taken],
+        leaf_pointers=np.concatenate(([0], np.cumsum(sizes[kept]))),
+        leaf_elements=elements[np.repeat(kept, sizes)],
         addresses=addresses,
         weights=weights,
         rounds=order(weights, config.leaves),
@@ -115,31 +122,32 @@ def _rounds(
     return tuple(rounds)
 
 
-def _condensed(product: SparseProduct) -> tuple[IndexArray, IndexArray, IndexArray]:
+def _condensed(product: SparseProduct) -> tuple[IndexArray, Positions, Positions]:
     """Return the condensed columns: column j holds the j-th element of every row."""
-    starts, lengths = product.a.indptr[:-1], np.diff(product.a.indptr)
-    within = np.arange(product.a.nnz) - np.repeat(starts, lengths)
+    every = np.arange(product.a.nnz, dtype=np.int32)
+    lengths = np.diff(product.a.indptr)
+    within = every - np.repeat(product.a.indptr[:-1].astype(np.int32), lengths)
     pointers, elements = _by_column(product, within, int(lengths.max(initial=0)))
-    return pointers, elements, np.arange(product.a.nnz)
+    return pointers, elements, every
 
 
-def _columns(product: SparseProduct) -> tuple[IndexArray, IndexArray, IndexArray]:
+def _columns(product: SparseProduct) -> tuple[IndexArray, Positions, Positions]:
     """Return A's own columns, stored by columns."""
     pointers, elements = _by_column(product, product.a.indices, product.a.shape[1])
-    addresses = np.empty(product.a.nnz, np.int64)
-    addresses[elements] = np.arange(product.a.nnz)
+    addresses = np.empty(product.a.nnz, np.int32)
+    addresses[elements] = np.arange(product.a.nnz, dtype=np.int32)
     return pointers, elements, addresses
 
 
-def _by_column(product: SparseProduct, column: IndexArray, columns: int) -> tuple[IndexArray, IndexArray]:
+def _by_column(product: SparseProduct, column: Positions, columns: int) -> tuple[IndexArray, Positions]:
     """Sort the positions of A's elements by column and, within one, by row."""
-    shape = (product.a.shape[0], columns)
-    positions = csr_array((np.arange(product.a.nnz), column, product.a.indptr), shape=shape).tocsc()
+    every, pointers = np.arange(product.a.nnz, dtype=np.int32), product.a.indptr.astype(np.int32)
+    positions = csr_array((every, column, pointers), shape=(product.a.shape[0], columns)).tocsc()
     return positions.indptr.astype(np.int64), positions.data
 
 
-def _sum_ranges(values: IndexArray, pointers: IndexArray) -> IndexArray:
+def _sum_ranges(values: Positions, pointers: IndexArray) -> IndexArray:
     """Add up values between pointers."""
-    sums = np.concatenate(([0], np.cumsum(values)))
+    sums = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
     result: IndexArray = sums[pointers[1:]] - sums[pointers[:-1]]
     return result

@@ -1,7 +1,8 @@
 """SpArch on stand-ins for thirteen of its twenty benchmark matrices, beside what the paper reports of the twenty.
 
-Averages over matrices are geometric where the paper's are factors or rates, plain where they are shares. A stand-in has
-the rows, the elements, the row lengths and nearly the products of the published matrix; where its elements lie is drawn.
+Averages over matrices are geometric where the paper's are factors or rates, plain where they are shares. A stand-in
+has the rows, the elements, the row lengths and nearly the products of the published matrix; where its elements lie is
+drawn.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
+from accel.config import configure
 from accel.outerspace import PRESETS as OUTERSPACE
 from accel.outerspace import estimate
 from accel.report import Report
@@ -73,7 +74,7 @@ def matrix_figures(product: SparseProduct) -> dict[str, float]:
 
 def run(product: SparseProduct, **techniques: bool) -> Report:
     """Run a product with some techniques switched."""
-    config = replace(PAPER, **techniques)
+    config = configure(PAPER, techniques, "validation")
     return simulate(config, best_plan(config, product))
 
 

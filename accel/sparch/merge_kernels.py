@@ -41,7 +41,7 @@ def order_elements(slot_leaves, leaf_pointers, leaf_elements, element_row, eleme
     element_row, _k      : int32[nnz of A]   row of each element of A, and of B it multiplies
     rows                 : int               of A
     row, slot, k         : int32[elements]   written
-    position             : int64[elements]   written: which element of A
+    position             : int32[elements]   written: which element of A
     """
     begin = np.zeros(rows + 1, np.int64)
     for leaf in slot_leaves:

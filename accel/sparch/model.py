@@ -27,7 +27,7 @@ class _Stream:
 
     slot: Indices
     k: Indices
-    position: IndexArray
+    position: Indices
     slot_reloads: IndexArray
 
 
@@ -79,8 +79,8 @@ class _Run:
         self.memory = np.zeros((config.hbm_channels, timing_kernels.MEMORY_STATE + 2 * config.hbm_banks), np.int64)
         self.memory[:, timing_kernels.MEMORY_STATE + 1 :: 2] = -1
         lengths = np.diff(b.indptr)
-        self.pieces = -(-lengths // config.prefetch_line_elements)
-        self.line_pointers = np.concatenate(([0], np.cumsum(self.pieces)))
+        self.pieces = (-(-lengths // config.prefetch_line_elements)).astype(np.int32)
+        self.line_pointers = np.concatenate(([0], np.cumsum(self.pieces, dtype=np.int64)))
         self.resident = np.zeros(b.shape[0], np.int32)
         self.older = np.full(b.shape[0] + 1, b.shape[0], np.int32)
         self.newer = self.older.copy()
@@ -129,7 +129,7 @@ class _Run:
             stream = _Stream(merged.slot, merged.k, merged.position, merged.slot_reloads)
         else:
             nothing = np.empty(0, np.int32)
-            stream = _Stream(nothing, nothing, np.empty(0, np.int64), np.arange(len(inputs)))
+            stream = _Stream(nothing, nothing, nothing, np.arange(len(inputs)))
         address = self.result_address[self.plan.leaves + index] = self._reserve(outputs, not last)
         reloads = inputs[stream.slot_reloads >= 0]
         self._run(
@@ -159,20 +159,22 @@ class _Run:
         config, b = self.config, self.plan.product.b
         pieces = self.pieces[stream.k]
         count = int(pieces.sum())
-        slot, length, following, loader, after = (np.empty(count, np.int32) for _ in range(5))
-        begin, last = np.empty(count, np.int64), np.empty(count, np.uint8)
+        slot, length, begin, after_next, loader, after = (np.empty(count, np.int32) for _ in range(6))
+        last = np.empty(count, np.uint8)
         first_unit = np.empty(len(stream.slot_reloads), np.int32)
         loaders, users = (np.full(self.line_pointers[-1], prefetch_kernels.NOWHERE, np.int32) for _ in range(2))
         nowhere = np.full(b.shape[0], prefetch_kernels.NOWHERE, np.int32)
         known = np.where(self.resident > 0, prefetch_kernels.LISTED, prefetch_kernels.HELD).astype(np.int32)
+        following = np.empty(len(stream.k), np.int32)
+        uses = np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64)
         prefetch_kernels.place_units(
             stream.slot, stream.k, b.indptr, config.prefetch_line_elements, config.prefetch_lines, config.look_ahead,
             config.prefetch_distance, int(config.prefetcher), self.resident, self.older, self.newer, self.line_pointers,
-            loaders, users, np.empty(len(stream.k), np.int32), nowhere, known, nowhere.copy(),
-            np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64), slot, length, begin, following, loader, after, last, first_unit, self.placed,
+            loaders, users, following, nowhere, known, nowhere.copy(), uses,
+            slot, length, begin, after_next, loader, after, last, first_unit, self.placed,
         )  # fmt: skip
         address = np.repeat(self.plan.addresses[stream.position], pieces)
-        return (slot, length, begin, following, loader, after, last, address), first_unit
+        return (slot, length, begin, after_next, loader, after, last, address), first_unit
 
     def _requests(self, stream: _Stream) -> tuple[IndexArray, ...]:
         config = self.config

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from workloads.sparse.product import SparseProduct
 
 IndexArray = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -26,9 +27,9 @@ class Plan:
         Streams that merge at once, as of the configuration the plan was made for.
     leaf_pointers : ndarray of int64, shape (leaves + 1,)
         Where each leaf's elements begin in ``leaf_elements``.
-    leaf_elements : ndarray of int64, shape (elements,)
+    leaf_elements : ndarray of int32, shape (elements,)
         Positions of A's elements in the order A's rows store them; rising within a leaf.
-    addresses : ndarray of int64, shape (nnz of A,)
+    addresses : ndarray of int32, shape (nnz of A,)
         Where each of A's elements lies in memory, in elements: by rows, or by columns for leaves that are columns.
     weights : ndarray of int64, shape (leaves,)
         Products of each leaf.
@@ -41,8 +42,8 @@ class Plan:
     product: SparseProduct
     leaves_per_round: int
     leaf_pointers: IndexArray
-    leaf_elements: IndexArray
-    addresses: IndexArray
+    leaf_elements: Positions
+    addresses: Positions
     weights: IndexArray
     rounds: tuple[IndexArray, ...]
     pipelined_merge: bool

@@ -61,8 +61,8 @@ def let_go(e, k, entered, following, last_user, resident, known, uses, older, ne
 @kernel
 def place_units(
     slot, k, b_pointers, line_elements, lines, look_ahead, distance, reuse, resident, older, newer, line_pointers,
-    line_loader, line_user, following, seen, known, last_user, uses, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after, unit_last, first_unit,
-    totals,
+    line_loader, line_user, following, seen, known, last_user, uses, unit_slot, unit_length, unit_begin, unit_next,
+    unit_loader, unit_after, unit_last, first_unit, totals,
 ):  # fmt: skip
     """Walk a round's elements in order; write its units and what the buffer does for each.
 
@@ -80,7 +80,7 @@ def place_units(
     known          : int32[rows of B]     scratch: LISTED for rows in the buffer, HELD for others; then known next uses
     uses           : uint64[]             scratch, 0; bit e: a row in the buffer is next used by element e
     unit_slot      : int32[units]         written: where the products go
-    unit_length, unit_begin : int32, int64[units]  written: elements, and the first one's index in B
+    unit_length, unit_begin : int32[units]   written: elements, and the first one's index in B
     unit_next      : int32[units]         written: the next unit of the same slot, -1 for none
     unit_loader    : int32[units]         written: the unit that loads the line (itself: a miss), -1: an earlier round
     unit_after     : int32[units]         written: for a miss, the last user of what it replaces; -1 for none
@@ -217,7 +217,7 @@ def fetch_requests(
     end = np.int64(-1)  # first byte after the last element
     inside = 0  # elements of the current request that make units
     for e in range(len(position)):
-        begin = addresses[position[e]] * element_bytes
+        begin = np.int64(addresses[position[e]]) * element_bytes
         joins = count > 0 and begin == end
         if not joins or begin // interleave != address[count - 1] // interleave or inside == most:
             address[count] = max(begin, -(-end // burst) * burst) if joins else begin

@@ -267,7 +267,7 @@ def run_round(
     --------
     machine           : int64[MACHINE_SIZE]
     passed, node_word, bits : from ``merge_kernels.merge_round``
-    unit_*, first_unit      : from ``prefetch_kernels.place_units``; unit_a: int64[units], place of the element in A
+    unit_*, first_unit      : from ``prefetch_kernels.place_units``; unit_a: int32[units], place of the element in A
     request_*         : from ``prefetch_kernels.fetch_requests``
     reload_slot, reload_address : int64[reloads]   the slot each reloaded stream feeds, its first byte
     stack             : int64[len(CAUSES)]    added to

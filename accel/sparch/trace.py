@@ -30,10 +30,8 @@ class RoundTrace:
 
     Attributes
     ----------
-    slot, k : ndarray of int32, shape (elements,)
-        Elements of A in the order of their rows: the slot each feeds, the row of B it multiplies.
-    position : ndarray of int64, shape (elements,)
-        Which element of A.
+    slot, k, position : ndarray of int32, shape (elements,)
+        Elements of A in the order of their rows: the slot each feeds, the row of B it multiplies, which it is.
     slot_reloads : ndarray of int64, shape (slots,)
         The round whose result a slot reads back from memory, counted among the slots that do; -1 for a leaf.
     reloads : ndarray of int64, shape (reloaded streams,)
@@ -46,7 +44,7 @@ class RoundTrace:
 
     slot: Indices
     k: Indices
-    position: IndexArray
+    position: Indices
     slot_reloads: IndexArray
     reloads: IndexArray
     bits: Words
@@ -85,7 +83,7 @@ def _merge(plan: Plan) -> Trace:
         round_trace, out = _merge_round(plan, inputs, reloaded, element_row)
         rounds.append(round_trace)
         results[plan.leaves + index] = out
-    pointers = np.concatenate(([0], np.cumsum(np.bincount(out[0], minlength=rows))))
+    pointers = np.searchsorted(out[0], np.arange(rows + 1, dtype=np.int32))  # the rows are sorted
     values = np.empty(len(out[1]))
     merge_kernels.accumulate(
         a.indptr, a.indices, a.data, b.indptr, b.indices, b.data, pointers, out[1], columns, values
@@ -103,8 +101,7 @@ def _merge_round(
     slot_leaves = np.where(is_leaf, inputs, -1)
     slot_reloads = np.where(is_leaf, -1, np.cumsum(~is_leaf) - 1)
     elements = int(np.diff(plan.leaf_pointers)[inputs[is_leaf]].sum())
-    row, slot, k = (np.empty(elements, np.int32) for _ in range(3))
-    position = np.empty(elements, np.int64)
+    row, slot, k, position = (np.empty(elements, np.int32) for _ in range(4))
     merge_kernels.order_elements(
         slot_leaves, plan.leaf_pointers, plan.leaf_elements, element_row, a.indices, a.shape[0], row, slot, position, k
     )

@@ -33,9 +33,29 @@ FIRST_PRINCIPLES = {
     "delaunay_n16": (0.668, 1.20),
 }
 MATRICES = (
-    "4elt add32 as-22july06 bcsstk13 bcsstk18 bcsstk29 ca-CondMat ca-HepTh cryg2500 cti delaunay_n16 facebook_combined "
-    "fe_body finan512 memplus oregon1_010331 p2p-Gnutella08 p2p-Gnutella24 soc-brightkite t60k wiki-Vote wing_nodal"
-).split()
+    "4elt",
+    "add32",
+    "as-22july06",
+    "bcsstk13",
+    "bcsstk18",
+    "bcsstk29",
+    "ca-CondMat",
+    "ca-HepTh",
+    "cryg2500",
+    "cti",
+    "delaunay_n16",
+    "facebook_combined",
+    "fe_body",
+    "finan512",
+    "memplus",
+    "oregon1_010331",
+    "p2p-Gnutella08",
+    "p2p-Gnutella24",
+    "soc-brightkite",
+    "t60k",
+    "wiki-Vote",
+    "wing_nodal",
+)
 
 
 @pytest.mark.parametrize("name", MATRICES)

@@ -1,4 +1,17 @@
-"""SpArch as ``docs/sparch.md`` describes it, one cycle at a time: the oracle of the fast kernels."""
+"""SpArch as ``docs/sparch.md`` describes it, one cycle at a time: the oracle of the fast kernels.
+
+Real elements go through real FIFOs; that their places rise, and meet as the merge order says, is checked on the way.
+Where the documentation leaves something open, this is what is done here:
+
+- A round takes the cycles before the one in which it ends. A plan without rounds takes one cycle, `pipeline`.
+- A request for A joins elements while fewer than `look_ahead` of its elements make units. It is spared bytes only if it
+  follows the request before in memory, and one that is spared all its bytes still waits `hbm_latency_cycles`.
+- The buffer's look-ahead and distance count elements whose row of B is empty too. In a new round nothing is held.
+  What is loaded on the line that a long row has passed through need not wait for the last unit of that row.
+- The `emptiest` FIFO is the one that holds the fewest elements, whatever is on its way into it.
+- A bank that has no page open yet misses, too.
+- A cycle counts as `b_read` also where a unit could be multiplied that has become so in this very cycle.
+"""
 
 from __future__ import annotations
 

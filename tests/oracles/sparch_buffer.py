@@ -69,14 +69,13 @@ class Buffer:
         self.look_ahead = look_ahead
         self.lines_of: dict[int, list[Line]] = {}
         self.last_use: dict[int, int] = {}
-        self.let_go = -1  # rows last used by this element or one before are not held
         self.element = -1
+        self.let_go = -1  # rows last used by this element or one before are not held
+        self.first = 0  # element of the round
+        self.order: list[int] = []  # rows its elements use
 
     def decide(self, elements: list[Element]) -> None:
-        """Say of all units of a round whether they are found, and what the missed ones replace.
-
-        An element whose row of B is empty counts as one, though it has no units. Nothing of earlier rounds is held.
-        """
+        """Say of all units of a round whether they are found, and what the missed ones replace."""
         for lines in [*self.lines_of.values(), self.free]:
             for line in lines:
                 line.loaded_by = line.last_user = None
@@ -111,7 +110,7 @@ class Buffer:
                 line.loaded_by = unit
             line.last_user = unit
         if passing:
-            line.last_user = None
+            line.last_user = None  # what takes a free line replaces nothing
             self.free.append(line)
 
     def _victim(self) -> int:
