@@ -92,6 +92,7 @@ def place_units(
     for e in range(elements - 1, -1, -1):
         following[e] = seen[k[e]]
         seen[k[e]] = e
+    passed_by = np.int64(NOWHERE)  # the last unit on a line that a long row passed through, which is free
     gone = np.int64(0)  # elements whose rows may be replaced, but for later uses
     farthest = np.int64(0)
     entered = np.int64(0)
@@ -165,6 +166,8 @@ def place_units(
                 if free > 0:
                     free -= 1
                     kept += 1
+                    unit_after[u] = passed_by
+                    passed_by = np.int64(NOWHERE)
                 elif victim != end:
                     kept += 1
                     resident[victim] -= 1
@@ -181,7 +184,9 @@ def place_units(
                     passing = True
             line_user[line] = u
             u += 1
-        free += passing
+        if passing:
+            free += 1
+            passed_by = u - 1
         resident[row] = kept
     while reuse != 0 and gone < elements:
         let_go(gone, k, entered, following, last_user, resident, known, uses, older, newer)

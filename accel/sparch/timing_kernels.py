@@ -593,9 +593,11 @@ def run_round(
                 progress = True
         # 6. Column fetcher.
         if asked < requests and request_elements[asked] - elements_done <= look_ahead:
-            a_arrival[asked] = memory_latency + request(
-                t, a_base + request_address[asked], request_size[asked], machine, memory
-            )
+            a_arrival[asked] = t  # if the request before has brought it
+            if request_size[asked] > 0:
+                a_arrival[asked] = memory_latency + request(
+                    t, a_base + request_address[asked], request_size[asked], machine, memory
+                )
             asked += 1
             progress = True
         # 7. Reloader.

@@ -5,9 +5,8 @@ Where the documentation leaves something open, this is what is done here:
 
 - A round takes the cycles before the one in which it ends. A plan without rounds takes one cycle, `pipeline`.
 - A request for A joins elements while fewer than `look_ahead` of its elements make units. It is spared bytes only if it
-  follows the request before in memory, and one that is spared all its bytes still waits `hbm_latency_cycles`.
+  follows the request before in memory.
 - The buffer's look-ahead and distance count elements whose row of B is empty too. In a new round nothing is held.
-  What is loaded on the line that a long row has passed through need not wait for the last unit of that row.
 - The `emptiest` FIFO is the one that holds the fewest elements, whatever is on its way into it.
 - A bank that has no page open yet misses, too.
 - A cycle counts as `b_read` also where a unit could be multiplied that has become so in this very cycle.
@@ -304,7 +303,7 @@ class Round:
         begin, size, elements = self.requests.popleft()
         self.fetched_users += sum(bool(element.units) for element in elements)
         self.machine.bytes["a_read"] += len(elements) * self.config.element_bytes
-        self.a_coming.append((self.memory.read(begin, size, now), elements))
+        self.a_coming.append((self.memory.read(begin, size, now) if size else now, elements))
 
     def reloader(self, now: int) -> None:
         for step in range(1, len(self.reloads) + 1):

@@ -110,7 +110,6 @@ class Buffer:
                 line.loaded_by = unit
             line.last_user = unit
         if passing:
-            line.last_user = None  # what takes a free line replaces nothing
             self.free.append(line)
 
     def _victim(self) -> int:
