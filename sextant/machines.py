@@ -118,7 +118,9 @@ MACHINES: Mapping[str, Machine] = {
         LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
         LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
         SparseMachine(
-            "sparch", "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle", ("simulate",)
+            "sparch",
+            "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
+            ("simulate", "estimate"),
         ),
         SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from accel.report import LawError, Report
 from accel.roofline import Roofline
@@ -52,22 +53,47 @@ def simulate(config: Config, plan: Plan) -> Report:
     ConfigError
         If the plan was made for another number of leaves, or other techniques.
     """
+    return _follow(_Run(config, plan, _checked_trace(config, plan)))
+
+
+def estimate(config: Config, plan: Plan) -> Report:
+    """Count every round instead of running it: the longest of what multipliers, tree, fetchers and memory take.
+
+    What the rounds merge and what the buffer finds is exact, so traffic is that of ``simulate`` but for bypasses;
+    cycles add up each round's longest part, as if the others hid behind it. docs/sparch.md says how far that is from
+    ``simulate``. Parameters and errors are those of ``simulate``.
+
+    Returns
+    -------
+    Report
+        Without a result, and without counters that only cycles tell.
+    """
+    return _follow(_Estimate(config, plan, _checked_trace(config, plan)))
+
+
+def _checked_trace(config: Config, plan: Plan) -> Trace:
     if plan.leaves_per_round != config.leaves:
         need = f"a plan made for it, not for {plan.leaves_per_round} leaves"
         raise ConfigError(MACHINE, "merge_layers", config.merge_layers, need)
     for technique in ("pipelined_merge", "condensing", "huffman"):
         if getattr(plan, technique) != getattr(config, technique):
             raise ConfigError(MACHINE, technique, getattr(config, technique), "a plan made for it")
-    run = _Run(config, plan, merge(plan))
-    if not plan.pipelined_merge:
+    return merge(plan)
+
+
+def _follow(run: _Run) -> Report:
+    """Run all of a plan's rounds."""
+    if not run.plan.pipelined_merge:
         run.write_products()
-    for index in range(len(plan.rounds)):
+    for index in range(len(run.plan.rounds)):
         run.merge_round(index)
     return run.report()
 
 
 class _Run:
     """The machine's state from round to round."""
+
+    fidelity = "simulate"
 
     def __init__(self, config: Config, plan: Plan, trace: Trace) -> None:
         self.config, self.plan, self.trace = config, plan, trace
@@ -208,7 +234,7 @@ class _Run:
         return Report(
             machine=MACHINE,
             name=product.name,
-            fidelity="simulate",
+            fidelity=self.fidelity,
             cycles=max(1, self.t),
             clock_hz=config.clock_hz,
             operations=OPERATIONS_PER_MAC * multiplies,
@@ -233,12 +259,18 @@ class _Run:
                 "prefetch_misses": missed + bypassed_hits,
                 "merge_rounds": len(self.trace.rounds),
                 "partial_matrices": self.plan.leaves,
-                **total,
-                "bursts": int(self.memory[:, timing_kernels.BURSTS].sum()),
-                "row_misses": int(self.memory[:, timing_kernels.ROW_MISSES].sum()),
+                **self._cycle_counters(total),
             },
-            result=self.trace.result,
+            result=self._result(),
         )
+
+    def _cycle_counters(self, total: dict[str, int]) -> dict[str, int]:
+        """Return what only cycles tell."""
+        bursts, row_misses = (self.memory[:, column] for column in (timing_kernels.BURSTS, timing_kernels.ROW_MISSES))
+        return {**total, "bursts": int(bursts.sum()), "row_misses": int(row_misses.sum())}
+
+    def _result(self) -> csr_array | None:
+        return self.trace.result
 
     def _compute_bound(self) -> int:
         """Beats of the multipliers, and what each layer's merger takes, round by round."""
@@ -248,6 +280,48 @@ class _Run:
             layers = np.add.reduceat(merged.taken, 2 ** np.arange(self.config.merge_layers))
             merging += int(-(-layers.max() // self.config.merge_width))
         return max(bound, merging)
+
+
+class _Estimate(_Run):
+    """The same rounds in closed form."""
+
+    fidelity = "estimate"
+
+    def _run(
+        self, machine: IndexArray, stream: _Stream, passed: IndexArray, node_word: IndexArray, bits: Words,
+        reload_addresses: list[int], address: int, spilled: bool,
+    ) -> None:  # fmt: skip
+        config, before = self.config, int(self.placed[1])
+        (_, length, _, _, loader, *_), _ = self._place(stream)
+        beats = int((-(-length // config.group)).sum())
+        layers, width = int(machine[timing_kernels.LAYERS]), int(machine[timing_kernels.WIDTH])
+        taken = [int(passed[2 << layer : 4 << layer].sum()) for layer in range(layers)]
+        missed = length[loader == np.arange(len(loader))].astype(np.int64) * config.element_bytes
+        # Rows of B lie anywhere: a line that is missed opens a row of its bank.
+        on_its_way = config.hbm_row_miss_cycles + config.hbm_latency_cycles + -(-missed // config.hbm_bytes_per_cycle)
+        leaves = passed[1 << layers :][: len(stream.slot_reloads)]
+        out_bytes = config.spill_element_bytes if spilled else config.element_bytes
+        moved = (len(stream.k) + int(self.placed[1]) - before) * config.element_bytes + int(passed[1]) * out_bytes
+        moved += int(leaves[stream.slot_reloads >= 0].sum()) * config.spill_element_bytes
+        bounds = {
+            timing_kernels.MULTIPLY: -(-beats // GROUPS),
+            timing_kernels.MERGE: -(-max(taken) // width),
+            timing_kernels.B_READ: -(-int(on_its_way.sum()) // config.prefetch_fetchers),
+            timing_kernels.WRITE: -(-moved // config.bandwidth),
+        }
+        longest = max(bounds, key=lambda cause: bounds[cause])
+        start = 2 * config.hbm_latency_cycles + config.multiply_latency_cycles + layers * config.merge_latency_cycles
+        self.stack[longest] += bounds[longest]
+        self.stack[timing_kernels.PIPELINE] += start
+        self.t += bounds[longest] + start
+        self.totals[timing_kernels.BEATS] += beats
+        self.a_elements += len(stream.k)
+
+    def _cycle_counters(self, total: dict[str, int]) -> dict[str, int]:
+        return {"beats": total["beats"]}
+
+    def _result(self) -> None:
+        return None
 
 
 def _machine(config: Config) -> IndexArray:

@@ -9,9 +9,10 @@ import pytest
 from scipy import sparse
 
 from accel.config import configure
-from accel.sparch import PRESETS, Config, simulate
+from accel.sparch import PRESETS, Config, estimate, simulate
 from accel.sparch.config import NODE_CHOICES
 from mappers.sparch import arrival_rounds, best_plan, huffman_rounds, random_rounds
+from workloads.sparse.catalog import open_sparse
 from workloads.sparse.product import SparseProduct, sparse_product
 
 PAPER = PRESETS["paper"]
@@ -142,3 +143,23 @@ def test_huffman_spills_least() -> None:
         least = spilled(huffman_rounds(weights, ways))
         assert least <= spilled(arrival_rounds(weights, ways))
         assert least <= spilled(random_rounds(weights, ways))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rmat:scale=11,edges=8",
+        "uniform:rows=8000,per_row=8",
+        "poisson2d:80",
+        "stencil27:14",
+        "banded:rows=3000,bandwidth=8",
+    ],
+)
+def test_an_estimate_is_near_and_says_what_it_is(name: str) -> None:
+    plan = best_plan(PAPER, open_sparse(name))
+    counted, run = estimate(PAPER, plan), simulate(PAPER, plan)
+    assert (counted.fidelity, run.fidelity) == ("estimate", "simulate")
+    assert counted.result is None
+    assert 0.65 < counted.cycles / run.cycles < 1.1
+    assert 0.95 < counted.total_dram_bytes / run.total_dram_bytes <= 1.0
+    assert counted.counters["beats"] == run.counters["beats"] or run.counters["bypassed_elements"] > 0
