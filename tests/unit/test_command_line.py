@@ -283,10 +283,10 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("machines", ["bitfusion", "bitserial", "systolic"]),
-        ("presets", ["bitfusion paper", "bitserial paper", "systolic paper"]),
+        ("machines", ["bitfusion", "bitserial", "systolic", "sparch", "outerspace"]),
+        ("presets", [f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "outerspace")]),
         ("networks", list(NETWORKS)),
-        ("workloads", [*NETWORKS, "TABLE.csv"]),
+        ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, "TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz"]),
         ("recipes", ["examples/edge_vision.toml"]),
     ],
 )
