@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,8 +34,8 @@ class Run:
     describe: Callable[[int], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+@dataclass(frozen=True)
+class Machine(ABC):
     """A machine of the command line; its packages are imported when it is used.
 
     Attributes
@@ -63,6 +64,7 @@ class Machine:
         plan = mapper.best_plan(config, opened)
         return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
 
+    @abstractmethod
     def open(self, workload: str, workload_b: str | None) -> Any:
         """Return what a path or name, or two, stand for.
 
@@ -71,11 +73,10 @@ class Machine:
         WorkloadError
             If it cannot be opened, or is not for this machine.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says how the plan lays a layer."""
-        raise NotImplementedError
 
 
 class LayerMachine(Machine):

@@ -15,6 +15,7 @@ import pytest
 from sextant.__main__ import COMMANDS, main
 from tests.command_line import sextant
 from workloads.catalog import NETWORKS, build_table
+from workloads.sparse.catalog import SPARSE_WORKLOADS
 from workloads.layer_csv import REQUIRED, write_layers
 
 StudyFile = Callable[..., Path]
