@@ -15,8 +15,8 @@ import pytest
 from sextant.__main__ import COMMANDS, main
 from tests.command_line import sextant
 from workloads.catalog import NETWORKS, build_table
-from workloads.sparse.catalog import SPARSE_WORKLOADS
 from workloads.layer_csv import REQUIRED, write_layers
+from workloads.sparse.catalog import SPARSE_WORKLOADS
 
 StudyFile = Callable[..., Path]
 FIELDS = {
