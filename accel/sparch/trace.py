@@ -84,6 +84,7 @@ def _merge(plan: Plan) -> Trace:
         rounds.append(round_trace)
         results[plan.leaves + index] = out
     pointers = np.searchsorted(out[0], np.arange(rows + 1, dtype=np.int32))  # the rows are sorted
+    pointers = pointers.astype(np.int32 if len(out[0]) <= np.iinfo(np.int32).max else np.int64)
     values = np.empty(len(out[1]))
     merge_kernels.accumulate(
         a.indptr, a.indices, a.data, b.indptr, b.indices, b.data, pointers, out[1], columns, values

@@ -70,6 +70,7 @@ def test_500_products_are_right(seed: int) -> None:
         assert np.array_equal(result.indptr, expected.indptr)
         assert np.array_equal(result.indices, expected.indices)
         assert np.array_equal(result.data, expected.data)
+        assert report.result.tocoo().nnz == report.counters["output_nnz"], "scipy takes it: index types alike"
         assert report.counters["multiplies"] == product.multiplies
         assert report.counters["prefetch_hits"] + report.counters["prefetch_misses"] == product.multiplies
         check_traffic(report, config, product)

@@ -91,7 +91,7 @@ def test_every_form_of_a_matrix_is_the_same_operand(data: st.DataObject, rows: i
     assert all((one == other).all() for one, other in zip(before, _arrays(a) + _arrays(b), strict=True))
     for operand, dense in ((product.a, dense_a), (product.b, dense_b)):
         assert (operand.toarray() == dense).all()
-        assert (operand.data.dtype, operand.indices.dtype, operand.indptr.dtype) == (np.float64, np.int32, np.int64)
+        assert (operand.data.dtype, operand.indices.dtype, operand.indptr.dtype) == (np.float64, np.int32, np.int32)
         lengths = np.diff(operand.indptr)
         assert operand.indptr[0] == 0
         assert (lengths >= 0).all()

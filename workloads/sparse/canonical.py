@@ -1,4 +1,4 @@
-"""One form for every sparse matrix: CSR, sorted, no duplicates, float64 values, int32 columns, int64 row starts."""
+"""One form for every sparse matrix: CSR, sorted, no duplicates, float64 values, indices of 32 bits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def canonical(matrix: Any, where: str) -> sparse.csr_array:
     Returns
     -------
     csr_array, shape (rows, columns)
-        Indices ascending in each row, ``data`` float64, ``indices`` int32, ``indptr`` int64.
+        Indices ascending in each row, ``data`` float64, ``indices`` and ``indptr`` int32 (int64
+        beyond 2**31 - 1 elements).
 
     Raises
     ------
@@ -127,8 +128,9 @@ def _finished(matrix: sparse.csr_array, where: str) -> sparse.csr_array:
     matrix.sum_duplicates()
     if not np.isfinite(matrix.data).all():
         raise WorkloadError(where, "", "duplicates that add up beyond float64", "finite values")
-    matrix.indices = matrix.indices.astype(np.int32, copy=False)
-    matrix.indptr = matrix.indptr.astype(np.int64, copy=False)
+    index = np.int32 if matrix.nnz <= LARGEST_DIMENSION else np.int64  # scipy wants both alike
+    matrix.indices = matrix.indices.astype(index, copy=False)
+    matrix.indptr = matrix.indptr.astype(index, copy=False)
     return matrix
 
 

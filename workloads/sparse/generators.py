@@ -239,8 +239,8 @@ def from_sorted(row: Indices, column: Indices, values: Any, shape: tuple[int, in
     """Return the matrix of elements that are in order of row and column, none twice."""
     starts = np.zeros(shape[0] + 1, np.int64)
     np.cumsum(np.bincount(row, minlength=shape[0]), out=starts[1:])
-    matrix = sparse.csr_array((values, column.astype(np.int32), starts), shape=shape)
-    matrix.indices, matrix.indptr = column.astype(np.int32), starts
+    index = np.int32 if len(column) <= np.iinfo(np.int32).max else np.int64
+    matrix = sparse.csr_array((values, column.astype(index), starts.astype(index)), shape=shape)
     matrix.has_canonical_format = True
     return matrix
 
