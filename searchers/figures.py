@@ -22,6 +22,7 @@ from searchers.quantities import QUANTITIES
 from searchers.store import Point
 from searchers.study import Study
 from workloads.errors import OutputError
+from workloads.sparse.product import SparseProduct
 
 STYLE: Any = {
     "font.size": 9,
@@ -61,6 +62,7 @@ POINTS = "; a point is a layer, its area its cycles"
 ACCENT = "#b3202a"
 LAYER_INCHES = 0.17
 NAMED_LAYERS = 6
+PIXELS = 240  # of a picture of a matrix, along one side
 LONGEST_NAME = 32
 
 
@@ -146,6 +148,32 @@ def draw_report(roofline: Roofline, report: Report, folder: Path) -> list[Path]:
     """Draw one design's roofline, a point per layer, and its cycle stack per layer."""
     with plt.rc_context(STYLE):
         return [_draw_roofline(roofline, report, folder), _draw_cycle_stack(report, folder)]
+
+
+def draw_matrix(product: SparseProduct, folder: Path) -> Path:
+    """Draw where the elements of the left matrix lie, and how many rows have how many."""
+    a = product.a
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 4.0), width_ratios=(1.0, 1.2), layout="constrained")
+        rows = np.repeat(np.arange(a.shape[0]), np.diff(a.indptr))
+        bins = [max(1, min(PIXELS, size)) for size in a.shape]
+        ranges = [(0, max(1, size)) for size in a.shape]
+        density, _, _ = np.histogram2d(rows, a.indices, bins=bins, range=ranges)
+        left.imshow(np.log1p(density), cmap="Greys", aspect="auto", extent=(0, ranges[1][1], ranges[0][1], 0))
+        left.grid(visible=False)
+        left.set(xlabel="column", ylabel="row")
+        lengths, rows_of = np.unique(np.diff(a.indptr), return_counts=True)
+        right.scatter(lengths, rows_of, s=10, color=CAUSE_COLOURS["compute"], linewidths=0)
+        right.set(xscale="symlog", yscale="log", xlabel="elements of a row", ylabel="rows")
+        for axis in (right.xaxis, right.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
+        figure.suptitle(
+            f"{product.name}: A is {a.shape[0]:,} x {a.shape[1]:,} with {a.nnz:,} elements; "
+            f"{product.multiplies:,} products",
+            fontsize=9,
+        )
+        return _save(figure, folder, "matrix.png")
 
 
 def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:

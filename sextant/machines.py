@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workloads.errors import ConfigError, WorkloadError
@@ -74,6 +75,10 @@ class Machine(ABC):
             If it cannot be opened, or is not for this machine.
         """
 
+    def draw(self, opened: Any, folder: Path) -> list[Path]:
+        """Draw an opened workload, if there is something to see; return the pictures."""
+        return []
+
     @abstractmethod
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says how the plan lays a layer."""
@@ -104,6 +109,12 @@ class SparseMachine(Machine):
         from workloads.sparse.catalog import open_sparse
 
         return open_sparse(workload, workload_b)
+
+    def draw(self, opened: SparseProduct, folder: Path) -> list[Path]:
+        """Draw where the left matrix has its elements."""
+        from searchers.figures import draw_matrix  # matplotlib is slow to import
+
+        return [draw_matrix(opened, folder)]
 
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says how the product is laid."""

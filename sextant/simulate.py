@@ -27,7 +27,7 @@ SHOWN_LAYERS = 120
 @click.option("--config", "config_file", type=click.Path(), help="TOML file of fields to change.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Field to change; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", "folder", type=click.Path(), help="Folder for the roofline and the cycle stack.")
+@click.option("--plot", "folder", type=click.Path(), help="Folder for pictures: roofline, cycle stack, matrix.")
 def simulate_command(
     machine: str,
     workload: str,
@@ -59,7 +59,7 @@ def simulate_command(
     if folder is not None:
         from searchers.figures import draw_report  # matplotlib is slow to import
 
-        for path in draw_report(run.roofline, run.report, Path(folder)):
+        for path in [*chosen.draw(opened, Path(folder)), *draw_report(run.roofline, run.report, Path(folder))]:
             click.echo(f"wrote {path}", err=as_json)
 
 

@@ -41,7 +41,7 @@ MACHINES = tuple(COUNTERS)
 GRAPH = "rmat:scale=7,edges=6,seed=3"
 REAL = "%%MatrixMarket matrix coordinate real general\n"
 PNG = b"\x89PNG\r\n\x1a\n"
-PICTURES = ("roofline.png", "cycle_stack.png")
+PICTURES = ("matrix.png", "roofline.png", "cycle_stack.png")
 
 
 def simulated(machine: str, *arguments: object) -> dict[str, Any]:
