@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -18,6 +19,9 @@ from accel.sparch.config import Config
 from accel.sparch.plan import IndexArray, Plan, Positions
 from workloads.errors import WorkloadError
 from workloads.sparse.product import SparseProduct
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MOST_ELEMENTS = 2**31 - 1
 Weighted = list[tuple[int, int]]  # (weight, input), the lightest first where it matters
@@ -63,6 +67,23 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
         condensing=config.condensing,
         huffman=config.huffman,
     )
+
+
+def merge_tree(plan: Plan) -> nx.DiGraph[int]:
+    """Return a plan's merges as a tree: an edge from every input to the round that takes it.
+
+    Nodes are inputs as the plan numbers them; the root is the last round's result. Node attributes: ``weight`` (most
+    elements it has) and ``round`` (None for a partial matrix that is multiplied).
+    """
+    import networkx as nx  # not needed to run a plan
+
+    tree: nx.DiGraph[int] = nx.DiGraph()
+    for number, weight in enumerate(plan.input_weights):
+        made_in = number - plan.leaves if number >= plan.leaves else None
+        tree.add_node(number, weight=weight, round=made_in)
+    for index, inputs in enumerate(plan.rounds):
+        tree.add_edges_from((int(number), plan.leaves + index) for number in inputs)
+    return tree
 
 
 def huffman_rounds(weights: IndexArray, ways: int) -> tuple[IndexArray, ...]:

@@ -55,6 +55,20 @@ class Plan:
         """How many partial matrices there are before merging."""
         return len(self.weights)
 
+    @property
+    def input_weights(self) -> list[int]:
+        """Most elements of every input: of leaves their products, of rounds' results those of all they merged."""
+        weights = [int(weight) for weight in self.weights]
+        for inputs in self.rounds:
+            weights.append(sum(weights[number] for number in inputs))
+        return weights
+
+    @property
+    def predicted_spill(self) -> int:
+        """Most elements that rounds write to memory to be read again; fewer where products coincide."""
+        return sum(self.input_weights[self.leaves : -1]) if self.rounds else 0
+
     def describe(self) -> str:
         """Say in a few words how the product is laid."""
-        return f"{self.leaves} partial matrices in {len(self.rounds)} rounds of up to {self.leaves_per_round}"
+        rounds = f"{self.leaves} partial matrices in {len(self.rounds)} rounds of up to {self.leaves_per_round}"
+        return f"{rounds}, at most {self.predicted_spill:,} elements spilled"

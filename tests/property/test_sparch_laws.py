@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,7 +12,7 @@ from scipy import sparse
 from accel.config import configure
 from accel.sparch import PRESETS, Config, estimate, simulate
 from accel.sparch.config import NODE_CHOICES
-from mappers.sparch import arrival_rounds, best_plan, huffman_rounds, random_rounds
+from mappers.sparch import arrival_rounds, best_plan, huffman_rounds, merge_tree, random_rounds
 from workloads.sparse.catalog import open_sparse
 from workloads.sparse.product import SparseProduct, sparse_product
 
@@ -128,6 +129,23 @@ def test_every_order_merges_everything_once_in_full_rounds(order: Any) -> None:
         assert sorted(merged) == list(range(leaves + max(0, len(rounds) - 1)))
         assert all(len(inputs) == ways for inputs in rounds[1:])
         assert all((inputs < leaves + index).all() for index, inputs in enumerate(rounds))
+
+
+def test_a_plan_is_a_tree_that_predicts_what_is_spilled() -> None:
+    random = np.random.default_rng(13)
+    for _ in range(50):
+        config = configure(PAPER, {"merge_layers": int(random.integers(1, 4))}, "test")
+        plan = best_plan(config, random_product(random, 100))
+        tree = merge_tree(plan)
+        if not plan.rounds:
+            assert len(tree) == plan.predicted_spill == 0
+            continue
+        root = plan.leaves + len(plan.rounds) - 1
+        assert nx.is_arborescence(tree.reverse())
+        assert [node for node, degree in tree.out_degree() if degree == 0] == [root]
+        assert tree.nodes[root]["weight"] == plan.product.multiplies
+        spilled = simulate(config, plan).dram_bytes["partial_write"] // config.spill_element_bytes
+        assert spilled <= plan.predicted_spill
 
 
 def test_huffman_spills_least() -> None:
