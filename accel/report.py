@@ -39,6 +39,11 @@ class Report:
     energy_pj, area_mm2 : dict of str to float
         By component; empty where nothing is known of this machine's.
     counters : dict of str to int
+    quality : dict of str to float
+        How the computed result compares with the exact one, where the machine may approximate; empty elsewhere.
+    cycles_error_band : tuple of float, or None
+        Where the cycles are not exact: how far, as measured, they lie from those of ``simulate`` (lowest, highest;
+        0.1 = 10 % too many).
     layers : tuple of Report
         Parts run one after another whose counts add up to this report's; empty when there are none.
     result : object
@@ -63,6 +68,8 @@ class Report:
     energy_pj: Mapping[str, float]
     area_mm2: Mapping[str, float]
     counters: Mapping[str, int]
+    quality: Mapping[str, float] = field(default_factory=dict)
+    cycles_error_band: tuple[float, float] | None = None
     layers: tuple[Report, ...] = ()
     result: Any = field(default=None, repr=False, compare=False)
 
@@ -70,6 +77,8 @@ class Report:
         for counts in (self.dram_bytes, self.cycle_stack, self.energy_pj, self.area_mm2, self.counters):
             for name, count in counts.items():
                 self._law(0 <= count < math.inf, f"{name} = {count} is not a count")
+        for name, value in self.quality.items():
+            self._law(math.isfinite(value), f"{name} = {value} is not a number")
         for name in ("operations", "compute_bound_cycles", "bandwidth_bound_cycles"):
             self._law(getattr(self, name) >= 0, f"{name} = {getattr(self, name)} is not a count")
         self._law(self.cycles > 0 and self.clock_hz > 0, f"{self.cycles} cycles at {self.clock_hz} Hz")
@@ -99,8 +108,10 @@ class Report:
             raise LawError(f"{self.machine}, {self.name}: {what}")
 
     @classmethod
-    def of_layers(cls, layers: tuple[Report, ...], *, name: str) -> Report:
-        """Add up layers that a machine runs one after another; the area is the machine's own."""
+    def of_layers(
+        cls, layers: tuple[Report, ...], *, name: str, quality: Mapping[str, float] | None = None, result: Any = None
+    ) -> Report:
+        """Add up layers run one after another; area is the machine's own, and quality does not add up."""
         first = layers[0]
         return cls(
             machine=first.machine,
@@ -118,7 +129,10 @@ class Report:
             },
             area_mm2=first.area_mm2,
             counters=added(layer.counters for layer in layers),
+            quality=quality or {},
+            cycles_error_band=first.cycles_error_band,
             layers=layers,
+            result=result,
         )
 
     @property
@@ -182,6 +196,8 @@ class Report:
             "energy_pj": {**self.energy_pj, "total": self.total_energy_pj if self.energy_pj else None},
             "area_mm2": {**self.area_mm2, "total": self.total_area_mm2 if self.area_mm2 else None},
             "counters": dict(self.counters),
+            "quality": dict(self.quality),
+            "cycles_error_band": self.cycles_error_band,
             "layers": [layer.as_dict() for layer in self.layers],
         }
 
