@@ -64,6 +64,24 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Numbers ``0 < x <= 1``."""
+
+    def accept(self, value: object) -> object:
+        """Return the value as a float if it is allowed, raise ValueError otherwise."""
+        if value == 0:
+            raise ValueError
+        return Number(0, 1).accept(value)
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return float(text)
+
+    def __str__(self) -> str:
+        return "a number above 0, at most 1"
+
+
+@dataclass(frozen=True, slots=True)
 class Switch:
     """``true`` or ``false``."""
 
@@ -101,7 +119,7 @@ class OneOf:
         return "one of " + ", ".join(self.names)
 
 
-Limit = Whole | Number | Switch | OneOf
+Limit = Whole | Number | Share | Switch | OneOf
 
 
 def limited(limit: Limit) -> Any:

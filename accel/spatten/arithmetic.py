@@ -1,0 +1,94 @@
+"""The machine's numbers: what memory holds of queries, keys and values, and attention done exactly, for comparison.
+
+Source: Wang et al., SpAtten, HPCA 2021: linear symmetric quantization to 12-bit fixed point; keys lie in memory as two
+planes, the bits that are read first and the rest. Scales, one a head, are left open there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from accel.spatten.config import OPERAND_BITS, Config
+
+if TYPE_CHECKING:
+    from workloads.attention.attention import LayerAttention
+
+Numbers = npt.NDArray[np.floating]
+EXACT_FLOAT32 = 2**24  # whole numbers below are exact in single precision, in whatever order they are added up
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A layer's queries, keys and values as memory holds them: whole numbers, in single precision.
+
+    Attributes
+    ----------
+    q, k_high, k_low, v : ndarray of float32, shape (heads, tokens, head_dim)
+        A key is ``k_high * 2 ** lsb_bits + k_low``.
+    score_scale : ndarray of float64, shape (heads,)
+        What a product of a query and a whole key stands for, after division by the root of the head dimension.
+    value_scale : ndarray of float64, shape (heads,)
+    """
+
+    q: Numbers
+    k_high: Numbers
+    k_low: Numbers
+    v: Numbers
+    score_scale: npt.NDArray[np.float64]
+    value_scale: npt.NDArray[np.float64]
+
+
+def store(config: Config, layer: LayerAttention) -> Stored:
+    """Quantize a layer: queries to 12 bits, keys to all of their bits, values to the bits of the keys' first plane."""
+    q, q_scale = quantized(layer.q, OPERAND_BITS)
+    k, k_scale = quantized(layer.k, config.key_bits)
+    v, v_scale = quantized(layer.v, config.msb_bits)
+    step = np.float32(2**config.lsb_bits)
+    high = np.floor(k / step)
+    return Stored(
+        q=q,
+        k_high=high,
+        k_low=k - high * step,
+        v=v,
+        score_scale=q_scale * k_scale / np.sqrt(layer.q.shape[2]),
+        value_scale=v_scale,
+    )
+
+
+def quantized(x: Numbers, bits: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
+    """Return whole numbers of up to ``bits`` bits, sign included, and what one stands for in each head."""
+    most = 2 ** (bits - 1) - 1
+    largest = np.abs(x).max(axis=(1, 2)).astype(np.float64)
+    scale = np.where(largest > 0, largest / most, 1.0)
+    return np.rint(x * (1 / scale).astype(np.float32)[:, None, None]).clip(-most, most), scale
+
+
+def product(a: Numbers, b: Numbers, largest: int) -> Numbers:
+    """Multiply matrices of whole numbers exactly; no sum of magnitudes exceeds ``largest``."""
+    if largest < EXACT_FLOAT32:
+        return np.matmul(a, b)
+    return np.matmul(a.astype(np.float64), b.astype(np.float64))
+
+
+def exact_attention(
+    q: Numbers, k: Numbers, v: Numbers, visible: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return outputs and probabilities of attention in double precision.
+
+    Parameters
+    ----------
+    q : ndarray, shape (heads, queries, head_dim)
+    k, v : ndarray, shape (heads, keys, head_dim)
+    visible : ndarray of int64, shape (queries,)
+        Keys that a query sees, from the first on.
+    """
+    scores = np.matmul(q.astype(np.float64), k.astype(np.float64).transpose(0, 2, 1)) / np.sqrt(q.shape[2])
+    scores[:, np.arange(k.shape[1]) >= visible[:, None]] = -np.inf
+    scores -= scores.max(axis=2, keepdims=True)
+    probabilities = np.exp(scores, out=scores)
+    probabilities /= probabilities.sum(axis=2, keepdims=True)
+    return np.matmul(probabilities, v.astype(np.float64)), probabilities

@@ -1,0 +1,303 @@
+"""SpAtten: attention with cascade pruning and progressive quantization, computed and timed layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from accel.report import LawError, Report
+from accel.roofline import Roofline
+from accel.spatten.arithmetic import Stored, store
+from accel.spatten.attention import Attended, Selection, attend, compared
+from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
+from accel.spatten.plan import Integers, Plan, RequestPlan
+from accel.spatten.technology import area_mm2, energy_pj
+from accel.spatten.topk_kernels import keep_largest, seeded, select_cycles
+from accel.spatten.work import Work, fused, in_eights, plain_sum, run, unit_cycles
+from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
+
+if TYPE_CHECKING:
+    from workloads.attention.attention import LayerAttention
+
+MACHINE = "spatten"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOutput:
+    """What a layer computed.
+
+    Attributes
+    ----------
+    heads, tokens : ndarray of int64
+        Which heads and queries it computed.
+    output : ndarray of float64, shape (heads, tokens, head_dim)
+    """
+
+    heads: Integers
+    tokens: Integers
+    output: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A layer that ran: its work, what choosing the survivors took beforehand, and what came of it."""
+
+    work: Work
+    survivor_cycles: int = 0
+    counters: tuple[tuple[str, int], ...] = ()
+    error: float = 0.0
+    magnitude: float = 0.0
+    mass: float = math.nan
+    output: LayerOutput | None = None
+
+
+def simulate(config: Config, plan: Plan | RequestPlan, *, compare: bool = True) -> Report:
+    """Run attention on the machine: compute every layer, and time it event by event.
+
+    Parameters
+    ----------
+    config : Config
+    plan : Plan or RequestPlan
+        From ``mappers.spatten``. Requests of a published table have no values, and so no result.
+    compare : bool
+        Whether to compute attention exactly beside it, for ``quality``.
+
+    Returns
+    -------
+    Report
+        A layer for every layer of every step. ``result`` of each is a ``LayerOutput``. ``quality``, summed up over
+        layers: ``output_error``, the root of the summed squares of the error by that of the exact outputs, for queries
+        and heads that are alive; ``kept_importance``, exact probability that falls on tokens alive.
+
+    Raises
+    ------
+    ConfigError
+        If a context does not fit the SRAMs, or a head the multipliers.
+    """
+    parts = _requests(config, plan) if isinstance(plan, RequestPlan) else _Cascade(config, plan, compare).parts()
+    reports = []
+    squares = np.zeros(2)
+    masses = []
+    now, free = 0, np.zeros(config.hbm_channels, np.int64)
+    for part in parts:
+        report, now = _timed(config, part, now, free)
+        reports.append(report)
+        squares += (part.error, part.magnitude)
+        masses.append(part.mass)
+    quality = {}
+    if compare and isinstance(plan, Plan):
+        quality = _quality(squares[0], squares[1], float(np.mean(masses)))
+    return Report.of_layers(tuple(reports), name=plan.name, quality=quality)
+
+
+def _quality(error: float, magnitude: float, mass: float) -> dict[str, float]:
+    return {"output_error": math.sqrt(error / magnitude) if magnitude else 0.0, "kept_importance": mass}
+
+
+def _timed(config: Config, part: _Part, now: int, free: Integers) -> tuple[Report, int]:
+    """Time a layer that begins now; return its report and when it ends."""
+    work = part.work
+    units = unit_cycles(config, work)
+    traffic = work.dram_bytes(config)
+    begin = now + part.survivor_cycles
+    if config.overlap:
+        end, stack = run(config, work, begin, free)
+        if end < 0:
+            raise LawError(f"{MACHINE}, {work.name}: the machine came to a stop")
+    else:
+        cycles, stack = plain_sum(config, work)
+        end = begin + cycles
+    stack = {"survivors": part.survivor_cycles, **stack}
+    rows = work.rows
+    macs = int((rows[:, 2] + rows[:, 3]).sum()) * work.head_dim
+    counted = sum(traffic.values()) if config.overlap else sum(traffic.values()) - 2 * traffic["q_read"]
+    return (
+        Report(
+            machine=MACHINE,
+            name=work.name,
+            fidelity="simulate",
+            cycles=end - now,
+            clock_hz=config.clock_hz,
+            operations=OPERATIONS_PER_MAC * macs,
+            compute_bound_cycles=max(units["qk_cycles"], units["softmax_cycles"], units["pv_cycles"]),
+            bandwidth_bound_cycles=math.ceil(counted / config.bytes_per_cycle),
+            dram_bytes=traffic,
+            cycle_stack=stack,
+            energy_pj=energy_pj(config, work, units, traffic),
+            area_mm2=area_mm2(config),
+            counters={
+                **units,
+                "rows": len(rows),
+                "refetched_rows": int(rows[:, 4].sum()),
+                **dict(part.counters),
+            },
+            quality=_quality(part.error, part.magnitude, part.mass) if part.magnitude else {},
+            result=part.output,
+        ),
+        end,
+    )
+
+
+def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
+    """Lay out the requests of a table; which tokens they ask for is not known, so: the first ones."""
+    random = seeded(config.seed)
+    longest = int(plan.keys.max())
+    values, live = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    tokens = {int(count): np.arange(count // TOKEN_BLOCK) for count in np.unique((plan.keys, plan.values))}
+    line_keys = config.keys_per_cycle(plan.head_dim)
+    for name, part in plan.layers:
+        count = part.stop - part.start
+        selecting = np.zeros(count, np.int64)
+        for row, (n, k, selects) in enumerate(
+            zip(plan.exact_keys[part].tolist(), plan.exact_values[part].tolist(), plan.selects[part], strict=True)
+        ):
+            if selects:
+                cycles = select_cycles(n, k, config.topk_lanes, config.topk_turn_cycles, random, values, live)
+                selecting[row] = cycles if k < n else 0
+        again = plan.low_bits[part] > 0
+        work = Work.of_rows(
+            name, plan.head_dim, decides=bool(again.any()), late_values=True, stores_queries=False,
+            group=np.arange(count), low_job=np.arange(count), keys=plan.keys[part], values=plan.values[part],
+            again=again, select_cycles=selecting,
+        )  # fmt: skip
+        for keys, used, key_bits, low_bits, value_bits in zip(
+            plan.keys[part].tolist(), plan.values[part].tolist(), plan.key_bits[part].tolist(),
+            plan.low_bits[part].tolist(), plan.value_bits[part].tolist(), strict=True,
+        ):  # fmt: skip
+            for kind, number, bits in (("keys", keys, key_bits), ("values", used, value_bits), ("low", keys, low_bits)):
+                bursts = TOKEN_BLOCK * bits * plan.head_dim // (BITS_PER_BYTE * config.hbm_burst_bytes)
+                need = -(-number // line_keys)
+                work.add_job(kind, tokens[number], bursts, tokens_each=TOKEN_BLOCK, need=need)
+        yield _Part(work)
+
+
+class _Cascade:
+    """Layers of a workload, one after another: what is alive falls with what was seen of its importance."""
+
+    def __init__(self, config: Config, plan: Plan, compare: bool) -> None:
+        workload = plan.workload
+        self.config, self.plan, self.compare = config, plan, compare
+        self.random = seeded(config.seed)
+        self.importance = np.zeros(workload.tokens, np.int64)
+        self.head_importance = np.zeros(workload.heads)
+        self.tokens, self.heads = np.arange(workload.tokens), np.arange(workload.heads)
+        self.stored = lru_cache(None if workload.prompt < workload.tokens else 1)(self._stored)
+
+    def _stored(self, layer: int) -> tuple[LayerAttention, Stored]:
+        values = self.plan.workload.layer(layer)
+        return values, store(self.config, values)
+
+    def parts(self) -> Iterator[_Part]:
+        """Run the prompt's queries, then a step for every generated token."""
+        workload = self.plan.workload
+        if workload.summarise:
+            self.tokens = np.arange(workload.prompt)
+            for layer in range(workload.layers):
+                yield self._layer(f"layer {layer}", layer, None)
+        for token in range(workload.prompt, workload.tokens):
+            self.tokens, self.heads = np.arange(token + 1), np.arange(workload.heads)
+            for layer in range(workload.layers):
+                yield self._layer(f"token {token}, layer {layer}", layer, token)
+
+    def _layer(self, name: str, layer: int, token: int | None) -> _Part:
+        """Choose the survivors of a layer, compute it, and lay out its work; for all tokens' queries or for one's."""
+        cycles = self._choose_tokens(layer, token) + self._choose_heads(layer)
+        values, stored = self.stored(layer)
+        queries = self.tokens if token is None else self.tokens[-1:]
+        causal = self.plan.workload.causal
+        visible = np.arange(1, len(queries) + 1) if causal and token is None else np.full(len(queries), len(self.tokens))
+        chosen = Selection(self.heads, queries, self.tokens, visible)
+        attended = attend(self.config, stored, chosen, self.plan.value_keep, self.random)
+        self.importance[self.tokens] += attended.token_importance
+        self.head_importance[self.heads] += attended.head_importance
+        error, magnitude, mass = compared(values, chosen, attended.output, causal) if self.compare else (0, 0, math.nan)
+        return _Part(
+            work=self._work(name, chosen, attended),
+            survivor_cycles=cycles,
+            counters=(("tokens", len(self.tokens)), ("heads", len(self.heads))),
+            error=error,
+            magnitude=magnitude,
+            mass=mass,
+            output=LayerOutput(self.heads, queries, attended.output),
+        )
+
+    def _choose_tokens(self, layer: int, token: int | None) -> int:
+        """Drop tokens of little importance; return the cycles of choosing. The one that is being generated stays."""
+        share = self.plan.token_keep[layer]
+        alive = self.tokens if token is None else self.tokens[:-1]
+        importance = self.importance[alive]
+        if share == 1 or not importance.any():
+            return 0
+        if self.plan.by_importance:
+            falling = np.sort(importance)[::-1]
+            count = int(np.searchsorted(np.cumsum(falling), share * falling.sum())) + 1
+        else:
+            everyone = len(alive) if token is None else token + 1
+            if token is None:
+                everyone = self.plan.workload.prompt
+            count = int(everyone * share) - (token is not None)
+        count = max(count, 1)
+        if count >= len(alive):
+            return 0
+        kept, cycles = self._largest(importance, count)
+        self.tokens = np.concatenate((alive[kept], self.tokens[len(alive) :]))
+        return cycles
+
+    def _choose_heads(self, layer: int) -> int:
+        """Drop heads of little importance; return the cycles of choosing."""
+        count = self.plan.heads[layer]
+        importance = self.head_importance[self.heads]
+        if count >= len(self.heads) or not importance.any():
+            return 0
+        kept, cycles = self._largest(importance, count)
+        self.heads = self.heads[kept]
+        return cycles
+
+    def _largest(self, importance: npt.NDArray[np.float64] | Integers, count: int) -> tuple[npt.NDArray[np.bool_], int]:
+        """Mark the most important; the engine then puts them out, as many a cycle as it has lanes."""
+        kept = np.empty(len(importance), np.bool_)
+        values = importance.astype(np.float64)
+        cycles = keep_largest(
+            values, len(values), count, self.config.topk_lanes, self.config.topk_turn_cycles, self.random,
+            np.empty_like(values), kept,
+        )  # fmt: skip
+        return kept, int(cycles) - (-count // self.config.topk_lanes)
+
+    def _work(self, name: str, chosen: Selection, attended: Attended) -> Work:
+        config, head_dim = self.config, self.plan.workload.head_dim
+        queries, heads = len(chosen.queries), chosen.heads
+        group, members = fused(heads, config.fused_heads(config.msb_bits, head_dim))
+        low_group, _ = fused(heads, config.fused_heads(max(1, config.lsb_bits), head_dim))
+        late = queries == 1
+        work = Work.of_rows(
+            name, head_dim, decides=config.progressive, late_values=late, stores_queries=True,
+            group=group.repeat(queries), low_job=low_group.repeat(queries), keys=np.tile(chosen.visible, len(heads)),
+            values=attended.keeps, again=attended.again, select_cycles=attended.select_cycles,
+        )  # fmt: skip
+        line_keys = config.keys_per_cycle(head_dim)
+        keys = in_eights(chosen.tokens)
+        bursts = config.bursts(config.msb_bits, head_dim)
+        everything = bool((attended.keeps == np.tile(chosen.visible, len(heads))).all())
+        for number, together in enumerate(members.tolist()):
+            need = -(-len(chosen.tokens) // line_keys) * together
+            work.add_job("keys", keys, bursts, need=need)
+            values = keys
+            if late and attended.kept is not None:
+                values = in_eights(chosen.tokens[attended.kept[group == number].any(axis=0)])
+                need = -(-len(values) // line_keys) * together
+            work.add_job("values", values, bursts, need=need, in_order=everything or (late and together == 1))
+        for _ in range(int(low_group[-1]) + 1 if config.progressive else 0):
+            work.add_job("low", keys, config.bursts(max(1, config.lsb_bits), head_dim))
+        return work
+
+
+def roofline(config: Config) -> Roofline:
+    """Return the machine's bounds: both arrays of multipliers at once, and the memory's rate."""
+    rate = 2 * OPERATIONS_PER_MAC * config.multipliers * config.clock_hz / 1e9
+    return Roofline({f"{OPERAND_BITS} bit": rate}, config.bytes_per_cycle * config.clock_hz)

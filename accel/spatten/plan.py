@@ -1,0 +1,87 @@
+"""What SpAtten is told to do: how much of every layer is kept, or requests of a published table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from workloads.attention.attention import Attention
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A cascade: what every layer keeps of tokens, heads and values.
+
+    Attributes
+    ----------
+    workload : Attention
+    token_keep : tuple of float
+        Of each layer: the share of all tokens that are alive in it or, by importance, the share of importance they
+        hold. What a layer dropped stays dropped in the layers behind it.
+    heads : tuple of int
+        Of each layer: heads that are alive in it; never more than in the layer before.
+    value_keep : float
+        Share of a query's keys whose values are used.
+    by_importance : bool
+    """
+
+    workload: Attention
+    token_keep: tuple[float, ...]
+    heads: tuple[int, ...]
+    value_keep: float
+    by_importance: bool
+
+    @property
+    def name(self) -> str:
+        """The workload's."""
+        return self.workload.name
+
+    def describe(self, layer: int) -> str:
+        """Say in a few words what a layer keeps."""
+        layer %= len(self.heads)
+        kind = "importance" if self.by_importance else "tokens"
+        return f"{self.token_keep[layer]:.0%} of {kind}, {self.heads[layer]} heads, {self.value_keep:.0%} of values"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestPlan:
+    """Requests, one query of one head each, by layers; as the authors' test bench converts its tables.
+
+    Attributes
+    ----------
+    name : str
+    head_dim : int
+    layers : tuple of (str, slice)
+        Names of layers that run one after another, and their requests.
+    keys, values : ndarray of int64, shape (requests,)
+        Tokens whose keys and values are read, in eights.
+    exact_keys, exact_values : ndarray of int64, shape (requests,)
+        The same before rounding up: what the top-k engine selects from, and how many.
+    key_bits, low_bits, value_bits : ndarray of int64, shape (requests,)
+        ``low_bits`` is 0 for a request that is not computed again.
+    selects : ndarray of bool, shape (requests,)
+        Whether the top-k engine has to select: of two requests of 6 bits that share bursts, the first does.
+    """
+
+    name: str
+    head_dim: int
+    layers: tuple[tuple[str, slice], ...]
+    keys: Integers
+    values: Integers
+    exact_keys: Integers
+    exact_values: Integers
+    key_bits: Integers
+    low_bits: Integers
+    value_bits: Integers
+    selects: npt.NDArray[np.bool_]
+
+    def describe(self, layer: int) -> str:
+        """Say in a few words what a layer's requests are."""
+        part = self.layers[layer][1]
+        return f"{part.stop - part.start} requests, {self.keys[part].mean():.0f} keys, {self.values[part].mean():.0f} values"

@@ -1,0 +1,140 @@
+"""Laying attention on SpAtten: how many tokens and heads every layer keeps, and what published requests ask for.
+
+Source: Wang et al., SpAtten, HPCA 2021: the first 15 % of the layers prune no tokens and the first 30 % no heads;
+behind them the share that is dropped grows linearly about its average. The slope is left open there: here it reaches
+half-way from the average to the nearer of nothing and everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+
+from accel.spatten.config import TOKEN_BLOCK, Config
+from accel.spatten.plan import Integers, Plan, RequestPlan
+from workloads.attention.attention import Attention
+from workloads.attention.requests import RequestTable
+from workloads.errors import ConfigError
+
+DENSE_TOKEN_LAYERS, DENSE_HEAD_LAYERS = 0.15, 0.30
+PAIRED_BITS = 6  # two requests of these share bursts
+TABLE_BITS, TABLE_LOW_BITS = 8, 4  # of keys that the table gives no bits, or more than are read at once
+
+
+def best_plan(config: Config, workload: Attention | RequestTable) -> Plan | RequestPlan:
+    """Schedule a workload's cascade as the configuration says, or take a table's requests as they are.
+
+    Parameters
+    ----------
+    config : accel.spatten.Config
+        ``token_keep``, ``head_keep``, ``value_keep`` and ``schedule``; nothing of it matters to a table.
+    workload : Attention or RequestTable
+
+    Returns
+    -------
+    Plan or RequestPlan
+    """
+    if isinstance(workload, RequestTable):
+        return request_plan(workload)
+    layers = workload.layers
+    return given_plan(
+        config,
+        workload,
+        cascade(layers, config.token_keep, DENSE_TOKEN_LAYERS),
+        [max(1, int(workload.heads * share)) for share in cascade(layers, config.head_keep, DENSE_HEAD_LAYERS)],
+    )
+
+
+def cascade(layers: int, keep: float, dense: float) -> list[float]:
+    """Return the share every layer keeps: all in the first ``dense`` of the layers, then ever less, ``keep`` on average.
+
+    Never all of the layers are dense, and at least one is.
+    """
+    first = min(max(1, ceil(dense * layers)), max(1, layers - 1))
+    behind = layers - first
+    if behind == 0 or keep == 1:
+        return [1.0] * layers
+    reach = min(keep, 1 - keep) / 2
+    slope = np.linspace(reach, -reach, behind) if behind > 1 else np.zeros(1)
+    return [1.0] * first + [float(keep + step) for step in slope]
+
+
+def given_plan(config: Config, workload: Attention, token_keep: Sequence[float], heads: Sequence[int]) -> Plan:
+    """Schedule a cascade layer by layer.
+
+    Parameters
+    ----------
+    config : accel.spatten.Config
+        ``value_keep`` and ``schedule``.
+    workload : Attention
+    token_keep : sequence of float
+        Share of the tokens, or of their importance, alive in each layer: above 0, at most 1.
+    heads : sequence of int
+        Heads alive in each layer; at least 1, and never more than in the layer before.
+
+    Raises
+    ------
+    ConfigError
+        If there is not one of each for every layer, or one is not allowed.
+    """
+    for field, given in (("token_keep", token_keep), ("heads", heads)):
+        if len(given) != workload.layers:
+            need = f"one for each of the {workload.layers} layers"
+            raise ConfigError(workload.name, field, f"{len(given)} numbers", need)
+    before = workload.heads
+    for layer, (share, alive) in enumerate(zip(token_keep, heads, strict=True)):
+        where = f"{workload.name}, layer {layer}"
+        if not 0 < share <= 1:
+            raise ConfigError(where, "token_keep", share, "a number above 0, at most 1")
+        if not 1 <= alive <= before:
+            raise ConfigError(where, "heads", alive, f"a whole number, 1..{before}: heads do not come back")
+        before = alive
+    return Plan(
+        workload=workload,
+        token_keep=tuple(float(share) for share in token_keep),
+        heads=tuple(int(alive) for alive in heads),
+        value_keep=config.value_keep,
+        by_importance=config.schedule == "importance",
+    )
+
+
+def request_plan(table: RequestTable) -> RequestPlan:
+    """Convert a published table as the authors' test bench does.
+
+    Keys without bits, or with 10 or 12, are read as 8 bits and then the other 4; values likewise as 8 bits. Tokens are
+    counted in eights. Of requests of 6 bits every second shares the bursts, and the selection, of the one before it.
+    """
+    whole = ~np.isin(table.key_bits, (4, PAIRED_BITS, 8))
+    key_bits = np.where(whole, TABLE_BITS, table.key_bits)
+    again = table.requantised | whole
+    low_bits = np.where(table.requant_bits > 0, table.requant_bits, TABLE_LOW_BITS)
+    keys, values = (-(-counts // TOKEN_BLOCK) * TOKEN_BLOCK for counts in (table.keys, table.values))
+    order = table.iteration * (table.layer.max() + 1) + table.layer
+    begins = np.flatnonzero(np.diff(order, prepend=order[0] - 1))
+    ends = [*begins[1:], len(order)]
+    return RequestPlan(
+        name=table.name,
+        head_dim=int(table.head_dim[0]),
+        layers=tuple(
+            (f"step {table.iteration[begin]}, layer {table.layer[begin]}", slice(int(begin), int(end)))
+            for begin, end in zip(begins, ends, strict=True)
+        ),
+        keys=keys,
+        values=values,
+        exact_keys=table.keys,
+        exact_values=table.values,
+        key_bits=key_bits,
+        low_bits=np.where(again, low_bits, 0),
+        value_bits=np.where(np.isin(table.value_bits, (4, PAIRED_BITS, 8)), table.value_bits, TABLE_BITS),
+        selects=first_of_pairs(key_bits),
+    )
+
+
+def first_of_pairs(key_bits: Integers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Tell which requests are not the second of two consecutive ones of 6 bits."""
+    paired = key_bits == PAIRED_BITS
+    at = np.arange(len(paired))
+    run_begin = np.maximum.accumulate(np.where(paired, -1, at)) + 1
+    return ~paired | ((at - run_begin) % 2 == 0)
