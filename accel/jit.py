@@ -45,7 +45,15 @@ def inlined_kernel(function: Function) -> Function:
 
     For small parts of a hot loop: a call passes seven words for every array.
     """
-    return _compile(function, forceinline=True)
+    return _compile(function, forceinline=True, _nrt=False)
+
+
+def lean_kernel(function: Function) -> Function:
+    """Compile like ``kernel``, without counting references to arrays: for code that is called often and makes none.
+
+    Counting is atomic and happens for every array argument of every call.
+    """
+    return _compile(function, _nrt=False)
 
 
 def _compile(function: Function, **options: bool) -> Function:

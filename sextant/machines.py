@@ -14,6 +14,8 @@ from workloads.errors import ConfigError, WorkloadError
 if TYPE_CHECKING:
     from accel.report import Report
     from accel.roofline import Roofline
+    from workloads.attention.attention import Attention
+    from workloads.attention.requests import RequestTable
     from workloads.layers import LayerTable
     from workloads.sparse.product import SparseProduct
 
@@ -46,7 +48,8 @@ class Machine(ABC):
     description : str
         One line for listings.
     fidelities : tuple of str
-        ``estimate`` (closed form), ``simulate`` (cycle by cycle, with values); the first is the default.
+        ``estimate`` (closed form), ``simulate`` (cycle by cycle, with values), ``sample`` (a part, cycle by cycle,
+        scaled); the first is the default.
     """
 
     name: str
@@ -59,10 +62,13 @@ class Machine(ABC):
         presets: Mapping[str, Any] = import_module(f"accel.{self.name}").PRESETS
         return presets
 
-    def run(self, config: Any, opened: Any, fidelity: str) -> Run:
-        """Lay an opened workload on the machine and run it at one of its fidelities."""
+    def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
+        """Lay an opened workload on the machine and run it at one of its fidelities; of ``sample``, a share."""
         accel, mapper = import_module(f"accel.{self.name}"), import_module(f"mappers.{self.name}")
-        plan = mapper.best_plan(config, opened)
+        if fidelity == "sample":
+            plan = mapper.sample_plan(config, opened, *(() if share is None else (share,)))
+        else:
+            plan = mapper.best_plan(config, opened)
         return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
 
     @abstractmethod
@@ -121,6 +127,23 @@ class SparseMachine(Machine):
         return lambda _: str(plan.describe())
 
 
+class AttentionMachine(Machine):
+    """A machine that runs attention."""
+
+    def open(self, workload: str, workload_b: str | None) -> Attention | RequestTable:
+        """Return a trace, a model's attention, or a table of requests."""
+        from workloads.attention.catalog import open_attention
+
+        if workload_b is not None:
+            raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one model")
+        return open_attention(workload)
+
+    def describe(self, plan: Any) -> Callable[[int], str]:
+        """Return what says what a layer keeps."""
+        describe: Callable[[int], str] = plan.describe
+        return describe
+
+
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
@@ -132,7 +155,12 @@ MACHINES: Mapping[str, Machine] = {
         SparseMachine(
             "sparch",
             "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
-            ("simulate", "estimate"),
+            ("simulate", "estimate", "sample"),
+        ),
+        AttentionMachine(
+            "spatten",
+            "attention with cascade pruning, top-k engine, progressive quantization (HPCA 2021), event by event",
+            ("simulate",),
         ),
         SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
     )

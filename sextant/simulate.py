@@ -43,13 +43,15 @@ def simulate_command(
     MACHINE is one of: sextant list machines. For machines that run networks, WORKLOAD is a layer table (.csv) or a
     network by name, e.g. resnet18 or mobilenet_v2:batch=4,act_bits=4. For machines that multiply sparse matrices it is
     a matrix (.mtx, .mtx.gz, scipy's .npz) or a name, e.g. rmat:scale=14,edges=8, and WORKLOAD_B the right-hand matrix;
-    without it the matrix is multiplied by itself. See: sextant list workloads.
+    without it the matrix is multiplied by itself. For machines that run attention it is a trace (.npz with q, k, v), a
+    table of requests (.csv, .csv.gz), or a model by name or config.json, e.g. bert-base:length=384. See: sextant list
+    workloads.
     """
     chosen = find_machine(machine)
-    config, fidelity = _configuration(chosen, preset, config_file, changes)
+    config, fidelity, share = _configuration(chosen, preset, config_file, changes)
     opened = chosen.open(workload, workload_b)
     try:
-        run = chosen.run(config, opened, fidelity)
+        run = chosen.run(config, opened, fidelity, share)
     except WorkloadError as error:
         raise error.at(f"{workload}, {error.where}") from None
     if as_json:
@@ -63,8 +65,10 @@ def simulate_command(
             click.echo(f"wrote {path}", err=as_json)
 
 
-def _configuration(machine: Machine, preset: str, config_file: str | None, changes: tuple[str, ...]) -> tuple[Any, str]:
-    """Return the preset with the file's fields, then the options', changed; and the fidelity."""
+def _configuration(
+    machine: Machine, preset: str, config_file: str | None, changes: tuple[str, ...]
+) -> tuple[Any, str, float | None]:
+    """Return the preset with the file's fields, then the options', changed; the fidelity; and a sample's share."""
     from accel.config import configure, read_toml
 
     if preset not in machine.presets:
@@ -78,10 +82,29 @@ def _configuration(machine: Machine, preset: str, config_file: str | None, chang
         if not equals or not key.strip():
             raise ConfigError("--set", "", change, "KEY=VALUE")
         fields[key.strip()] = value.strip()
-    fidelity = str(fields.pop("fidelity", machine.fidelities[0]))
+    fidelity, share = _fidelity(machine, fields)
+    return configure(config, fields, "--set", as_text=True), fidelity, share
+
+
+def _fidelity(machine: Machine, fields: dict[str, object]) -> tuple[str, float | None]:
+    """Take the fidelity, and the share of a sample, out of the fields that were given."""
+    from accel.config import Share
+
+    share = None
+    default = machine.fidelities[0]
+    if "sample" in fields and "sample" in machine.fidelities:
+        text, default = str(fields.pop("sample")), "sample"
+        try:
+            share = float(text)
+            Share().accept(share)
+        except ValueError:
+            raise ConfigError("--set", "sample", text, str(Share())) from None
+    fidelity = str(fields.pop("fidelity", default))
     if fidelity not in machine.fidelities:
         raise ConfigError("--set", "fidelity", fidelity, "one of " + ", ".join(machine.fidelities))
-    return configure(config, fields, "--set", as_text=True), fidelity
+    if share is not None and fidelity != "sample":
+        raise ConfigError("--set", "fidelity", fidelity, f"sample, because of sample = {share:g}")
+    return fidelity, share
 
 
 def _show(run: Run) -> None:
@@ -98,8 +121,10 @@ def _show(run: Run) -> None:
     traffic = ", ".join(f"{stream} {count / 1e6:.2f}" for stream, count in report.dram_bytes.items())
     energy = _total(report.total_energy_pj * 1e-9, {part: pj * 1e-9 for part, pj in report.energy_pj.items()})
     area = _total(report.total_area_mm2, report.area_mm2)
+    bands = [] if report.cycles_error_band is None else [report.cycles_error_band]
     for name, value in (
         ("cycles", f"{report.cycles:,} = {report.seconds * 1e3:.4g} ms at {report.clock_hz / 1e6:g} MHz"),
+        *(("cycles' error", f"{band[0]:+.0%} to {band[1]:+.0%}, as measured against simulate") for band in bands),
         ("cycle stack", stack),
         ("operations", f"{report.operations:,} = {report.gops:.4g} GOPS"),
         (
@@ -108,6 +133,7 @@ def _show(run: Run) -> None:
         ),
         ("energy [mJ]", energy),
         ("area [mm²]", area),
+        *((name.replace("_", " "), f"{value:.4%}") for name, value in report.quality.items()),
     ):
         total.add_row(escape(name), escape(value))
     console.print(total)
@@ -129,16 +155,23 @@ def _show_layers(console: Console, run: Run) -> None:
 
     report = run.report
     layers = Table(title="layers", title_justify="left")
-    for heading in ("layer", "cycles", "stalled", "GOPS", "DRAM [MB]", "energy [mJ]", "laid as"):
-        layers.add_column(escape(heading), justify="left" if heading.startswith(("layer", "laid")) else "right")
+    counted = [name for name in ("tokens", "heads", "refetched_rows") if name in report.layers[0].counters]
+    judged = list(report.layers[0].quality)
+    for heading in ("layer", "cycles", "mostly", "GOPS", "DRAM [MB]", "energy [mJ]", *counted, *judged, "laid as"):
+        layers.add_column(
+            escape(heading.replace("_", " ")), justify="left" if heading.startswith(("layer", "laid")) else "right"
+        )
     for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
+        longest = max(layer.cycle_stack, key=lambda cause: layer.cycle_stack[cause])
         layers.add_row(
             escape(layer.name),
             f"{layer.cycles:,}",
-            f"{layer.cycle_stack['dram_stall'] / layer.cycles:.0%}",
+            f"{longest} {layer.cycle_stack[longest] / layer.cycles:.0%}",
             f"{layer.gops:.1f}",
             f"{layer.total_dram_bytes / 1e6:.2f}",
             f"{layer.total_energy_pj * 1e-9:.4f}" if layer.energy_pj else "not known",
+            *(f"{layer.counters[name]:,}" for name in counted),
+            *(f"{layer.quality[name]:.2%}" for name in judged),
             run.describe(index),
         )
     console.print(layers)

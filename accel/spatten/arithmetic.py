@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from accel.spatten.config import OPERAND_BITS, Config
+from accel.spatten.plan import Plan
 
 if TYPE_CHECKING:
     from workloads.attention.attention import LayerAttention
 
 Numbers = npt.NDArray[np.floating]
+Key = tuple[int, int, int]  # layer, msb_bits, lsb_bits
+MOST_KEPT_NUMBERS = 2**28  # of all of a plan's layers together, a gigabyte; beyond, layers are quantized anew
 EXACT_FLOAT32 = 2**24  # whole numbers below are exact in single precision, in whatever order they are added up
 
 
@@ -40,6 +44,23 @@ class Stored:
     v: Numbers
     score_scale: npt.NDArray[np.float64]
     value_scale: npt.NDArray[np.float64]
+
+
+_stored: WeakKeyDictionary[Plan, dict[Key, tuple[LayerAttention, Stored]]] = WeakKeyDictionary()
+
+
+def stored_layer(config: Config, plan: Plan, layer: int) -> tuple[LayerAttention, Stored]:
+    """Return a layer, and what memory holds of it; of a plan that was run before, without quantizing it again."""
+    workload = plan.workload
+    key = (layer, config.msb_bits, config.lsb_bits)
+    kept = _stored.setdefault(plan, {})
+    if key not in kept:
+        values = workload.layer(layer)
+        pair = values, store(config, values)
+        if 7 * workload.layers * workload.heads * workload.tokens * workload.head_dim > MOST_KEPT_NUMBERS:
+            kept.clear()
+        kept[key] = pair
+    return kept[key]
 
 
 def store(config: Config, layer: LayerAttention) -> Stored:

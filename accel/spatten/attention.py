@@ -91,31 +91,37 @@ def attend(
     heads, queries = len(chosen.heads), len(chosen.queries)
     if queries == 1:  # heads are rows of one table
         probabilities = rows.compute(slice(0, heads), q, high, low, scale)
-        output = _weighed(config, probabilities[:, None, :], v)
+        weighed = _weighed(config, probabilities[:, None, :], v)
     else:
-        output = np.empty((heads, queries, q.shape[2]))
+        weighed = np.empty((heads, queries, q.shape[2]), np.float32)
         for head in range(heads):
             part = slice(head * queries, (head + 1) * queries)
             one = slice(head, head + 1)
             probabilities = rows.compute(part, q[one], high[one], low[one], scale[one].repeat(queries))
-            output[head] = _weighed(config, probabilities, v[head])
-    output = output * (stored.value_scale[chosen.heads] / 2**config.probability_bits)[:, None, None]
+            weighed[head] = _weighed(config, probabilities, v[head])
+    step = stored.value_scale[chosen.heads] / 2**config.probability_bits
     return Attended(
-        output=output,
+        output=weighed * step[:, None, None],
         again=rows.again,
         keeps=rows.keeps,
         select_cycles=rows.select_cycles,
         kept=rows.kept if queries == 1 else None,
         token_importance=rows.importance,
-        head_importance=np.abs(output).sum(axis=(1, 2)),
+        head_importance=np.abs(weighed).sum(axis=(1, 2), dtype=np.float64) * step,
     )
 
 
 def compared(
     layer: LayerAttention, chosen: Selection, output: npt.NDArray[np.float64], causal: bool
 ) -> tuple[float, float, float]:
-    """Compare with exact attention over all tokens; return squares of the error and of the exact outputs, summed, and
-    the probability that exactly falls on the chosen tokens, averaged over rows.
+    """Compare a layer's outputs with exact attention over all tokens.
+
+    Returns
+    -------
+    error, magnitude : float
+        Squares of the difference and of the exact outputs, summed.
+    mass : float
+        Probability that exactly falls on the chosen tokens, averaged over rows.
     """
     visible = chosen.queries + 1 if causal else np.full(len(chosen.queries), layer.k.shape[1])
     error = magnitude = mass = 0.0
@@ -147,9 +153,7 @@ def _weighed(config: Config, probabilities: Numbers, v: Numbers) -> Numbers:
 class _Rows:
     """All rows of a layer, computed some at a time."""
 
-    def __init__(
-        self, config: Config, chosen: Selection, value_keep: float, random: npt.NDArray[np.uint64]
-    ) -> None:
+    def __init__(self, config: Config, chosen: Selection, value_keep: float, random: npt.NDArray[np.uint64]) -> None:
         heads, keys = len(chosen.heads), len(chosen.tokens)
         rows = heads * len(chosen.queries)
         self.config, self.random = config, random
@@ -178,9 +182,11 @@ class _Rows:
         if config.progressive:
             again = self.again[part] = peaks < np.float32(config.requant_threshold)
             if again.any():
-                rows = again if len(q) > 1 else slice(None)
-                picked = q[again] if len(q) > 1 else q[:, again]
-                rest = product(picked, low[rows].transpose(0, 2, 1), largest_query * low_step)
+                if len(q) == 1:
+                    q = q[:, again]
+                elif not again.all():
+                    q, low = q[again], low[again]
+                rest = product(q, low.transpose(0, 2, 1), largest_query * low_step)
                 whole = scores[again].astype(np.float64) * low_step + rest.reshape(-1, scores.shape[1])
                 second = np.empty(whole.shape, np.float32)
                 softmax_rows(

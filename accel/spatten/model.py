@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from accel.report import LawError, Report
 from accel.roofline import Roofline
-from accel.spatten.arithmetic import Stored, store
+from accel.spatten.arithmetic import stored_layer
 from accel.spatten.attention import Attended, Selection, attend, compared
 from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
 from accel.spatten.plan import Integers, Plan, RequestPlan
@@ -21,9 +19,6 @@ from accel.spatten.technology import area_mm2, energy_pj
 from accel.spatten.topk_kernels import keep_largest, seeded, select_cycles
 from accel.spatten.work import Work, fused, in_eights, plain_sum, run, unit_cycles
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
-
-if TYPE_CHECKING:
-    from workloads.attention.attention import LayerAttention
 
 MACHINE = "spatten"
 
@@ -187,11 +182,6 @@ class _Cascade:
         self.importance = np.zeros(workload.tokens, np.int64)
         self.head_importance = np.zeros(workload.heads)
         self.tokens, self.heads = np.arange(workload.tokens), np.arange(workload.heads)
-        self.stored = lru_cache(None if workload.prompt < workload.tokens else 1)(self._stored)
-
-    def _stored(self, layer: int) -> tuple[LayerAttention, Stored]:
-        values = self.plan.workload.layer(layer)
-        return values, store(self.config, values)
 
     def parts(self) -> Iterator[_Part]:
         """Run the prompt's queries, then a step for every generated token."""
@@ -208,10 +198,12 @@ class _Cascade:
     def _layer(self, name: str, layer: int, token: int | None) -> _Part:
         """Choose the survivors of a layer, compute it, and lay out its work; for all tokens' queries or for one's."""
         cycles = self._choose_tokens(layer, token) + self._choose_heads(layer)
-        values, stored = self.stored(layer)
+        values, stored = stored_layer(self.config, self.plan, layer)
         queries = self.tokens if token is None else self.tokens[-1:]
         causal = self.plan.workload.causal
-        visible = np.arange(1, len(queries) + 1) if causal and token is None else np.full(len(queries), len(self.tokens))
+        visible = (
+            np.arange(1, len(queries) + 1) if causal and token is None else np.full(len(queries), len(self.tokens))
+        )
         chosen = Selection(self.heads, queries, self.tokens, visible)
         attended = attend(self.config, stored, chosen, self.plan.value_keep, self.random)
         self.importance[self.tokens] += attended.token_importance

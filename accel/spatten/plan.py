@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Plan:
     """A cascade: what every layer keeps of tokens, heads and values.
 
@@ -46,7 +46,7 @@ class Plan:
         """Say in a few words what a layer keeps."""
         layer %= len(self.heads)
         kind = "importance" if self.by_importance else "tokens"
-        return f"{self.token_keep[layer]:.0%} of {kind}, {self.heads[layer]} heads, {self.value_keep:.0%} of values"
+        return f"{self.token_keep[layer]:.0%} {kind}, {self.value_keep:.0%} values"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

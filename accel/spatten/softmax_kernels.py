@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-from accel.jit import inlined_kernel, kernel
+from accel.jit import inlined_kernel, lean_kernel
 from accel.spatten.topk_kernels import keep_largest
 
 BEAT = 8
@@ -77,7 +77,7 @@ def exponential(x):
     return series * number_of(np.int32((power + EXPONENT_ONE) << MANTISSA_BITS))
 
 
-@kernel
+@lean_kernel
 def softmax_row(scores, count, scale, steps, probabilities):
     """Write the probabilities of a row [steps]; return the largest, before it is rounded (of 1).
 
@@ -114,7 +114,7 @@ def softmax_row(scores, count, scale, steps, probabilities):
     return ONE / total
 
 
-@kernel
+@lean_kernel
 def softmax_rows(scores, counts, scales, steps, probabilities, peaks):
     """Apply ``softmax_row`` to every row; ``peaks`` gets the largest probabilities. Beyond a row's count it is zero."""
     for row in range(len(counts)):
@@ -123,7 +123,7 @@ def softmax_rows(scores, counts, scales, steps, probabilities, peaks):
         probabilities[row, count:] = ZERO
 
 
-@kernel
+@lean_kernel
 def prune_rows(probabilities, counts, keeps, lanes, turn_cycles, random, live, kept, importance, cycles):
     """Add up what every key was given, then put to zero what is not among a row's ``keeps`` largest.
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from accel.arithmetic import ceil_div
-from accel.jit import inlined_kernel, kernel
+from accel.jit import inlined_kernel, lean_kernel
 
 MACHINE = (
     "channels", "burst_cycles", "latency", "fetch_lanes", "fetch_queue", "line_keys", "softmax_lanes", "sram_lines",
@@ -56,25 +56,23 @@ WRITE_READY, WRITE_BURST, WRITE_COUNT = range(3)
 
 
 @inlined_kernel
-def transfer(t, burst, machine, free, state):
-    """Move one burst over its channel from time ``t`` on; return when it is on the chip."""
-    channel = burst % machine[CHANNELS]
-    done = max(free[channel], t) + machine[BURST_CYCLES]
-    free[channel] = done
-    state[BUSIEST] = max(state[BUSIEST], done)
-    return done + machine[LATENCY]
-
-
-@kernel
 def issue_run(t, burst, count, machine, free, state):
-    """Request consecutive bursts; return when the last is on the chip."""
+    """Request consecutive bursts, each of the next channel, from time ``t`` on; return when the last is on the chip."""
+    channels, cycles = len(free), machine[BURST_CYCLES]
+    channel = burst % channels
     latest = t
-    for one in range(burst, burst + count):
-        latest = max(latest, transfer(t, one, machine, free, state))
-    return latest
+    for _ in range(count):
+        done = max(free[channel], t) + cycles
+        free[channel] = done
+        latest = max(latest, done)
+        channel += 1
+        if channel == channels:
+            channel = 0
+    state[BUSIEST] = max(state[BUSIEST], latest)
+    return latest + machine[LATENCY]
 
 
-@kernel
+@lean_kernel
 def issue(t, job, late, machine, jobs, tokens, arrivals, free, state):
     """Request the next lane group of a job, and note when each line of tokens is complete.
 
@@ -84,18 +82,35 @@ def issue(t, job, late, machine, jobs, tokens, arrivals, free, state):
     position = jobs[job, POSITION]
     until = min(position + machine[FETCH_LANES], jobs[job, COUNT] * bursts)
     if late:
-        chosen = (t - jobs[job, READY] + 1) * machine[SOFTMAX_LANES] // each
-        until = min(until, max(chosen, position // bursts + 1) * bursts)
+        until = min(until, (t - jobs[job, READY] + 1) * machine[SOFTMAX_LANES] // each * bursts)
+    channels, cycles = len(free), machine[BURST_CYCLES]
     item = position // bursts
+    line = item * each // machine[LINE_KEYS]
+    filled = item * each - line * machine[LINE_KEYS]
+    channel, reached, latest = 0, -1, jobs[job, ARRIVAL] - machine[LATENCY]
     while position < until:
-        address = tokens[jobs[job, TOKENS] + item] * bursts
-        end = min((item + 1) * bursts, until)
-        arrival = issue_run(t, address + position - item * bursts, end - position, machine, free, state)
-        for line in range(item * each // machine[LINE_KEYS], ((item + 1) * each - 1) // machine[LINE_KEYS] + 1):
-            arrivals[lines + line] = max(arrivals[lines + line], arrival)
-        jobs[job, ARRIVAL] = max(jobs[job, ARRIVAL], arrival)
-        position = end
+        begin = tokens[jobs[job, TOKENS] + item] * bursts + position - item * bursts
+        count = min((item + 1) * bursts, until) - position
+        if begin != reached:
+            channel = begin % channels
+        reached = begin + count
+        position += count
         item += 1
+        done = t
+        for _ in range(count):
+            free[channel] = max(free[channel], t) + cycles
+            done = max(done, free[channel])
+            channel = channel + 1 if channel + 1 < channels else 0
+        latest = max(latest, done)
+        rest = each
+        while rest > 0:
+            arrivals[lines + line] = max(arrivals[lines + line], done + machine[LATENCY])
+            step = min(rest, machine[LINE_KEYS] - filled)
+            rest, filled = rest - step, filled + step
+            if filled == machine[LINE_KEYS]:
+                line, filled = line + 1, 0
+    state[BUSIEST] = max(state[BUSIEST], latest)
+    jobs[job, ARRIVAL] = latest + machine[LATENCY]
     jobs[job, POSITION] = until
 
 
@@ -105,7 +120,14 @@ def issued(jobs, job):
     return jobs[job, POSITION] == jobs[job, COUNT] * jobs[job, BURSTS]
 
 
-@kernel
+@inlined_kernel
+def first_line_issued(jobs, job, machine):
+    """Whether all of a job's first line was requested, so that its arrival is known."""
+    items = min(ceil_div(machine[LINE_KEYS], jobs[job, TOKENS_EACH]), jobs[job, COUNT])
+    return jobs[job, POSITION] >= items * jobs[job, BURSTS]
+
+
+@lean_kernel
 def ring_job_ready(ring, first_job, groups, machine, jobs, state):
     """Return when the next job of an SRAM can begin or go on: its lines are free, in the order they were taken."""
     if state[ring + NEXT_JOB] == groups:
@@ -128,7 +150,7 @@ def ring_job_ready(ring, first_job, groups, machine, jobs, state):
     return max(jobs[job, READY], state[ring + ROOM_TIME])
 
 
-@kernel
+@lean_kernel
 def ring_issue(t, ring, first_job, late, machine, jobs, tokens, arrivals, free, state):
     """Request a lane group for an SRAM."""
     job = first_job + state[ring + NEXT_JOB]
@@ -139,7 +161,7 @@ def ring_issue(t, ring, first_job, late, machine, jobs, tokens, arrivals, free, 
         state[ring + NEXT_JOB] += 1
 
 
-@kernel
+@lean_kernel
 def query_ready(start, machine, rows, state):
     """Return when the next lane group of queries can be requested: two are held, until their last row was computed."""
     block = state[QUERY_BLOCK]
@@ -152,11 +174,11 @@ def query_ready(start, machine, rows, state):
     return rows[user, QK_END] + 1 if user < state[NEXT_ROW] else NEVER
 
 
-@kernel
+@lean_kernel
 def new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state):
     """Return when Q x K of the next row can begin, and what it waits for."""
     row = state[NEXT_ROW]
-    if row == len(rows) or not issued(jobs, rows[row, GROUP]):
+    if row == len(rows) or not first_line_issued(jobs, rows[row, GROUP], machine):
         return NEVER, QK
     begin, cause = state[QK_FREE], QK
     there = arrivals[jobs[rows[row, GROUP], LINES]]
@@ -176,13 +198,13 @@ def new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state):
     return begin, cause
 
 
-@kernel
-def second_row_start(rows, jobs, arrivals, waiting, state):
+@lean_kernel
+def second_row_start(machine, rows, jobs, arrivals, waiting, state):
     """Return when Q x K of the first row that waits for its keys' other bits can begin, and what it waits for."""
     if state[WAITING] == state[DECIDED_ROWS]:
         return NEVER, QK
     row = waiting[state[WAITING]]
-    if not issued(jobs, rows[row, LOW_JOB]):
+    if not first_line_issued(jobs, rows[row, LOW_JOB], machine):
         return NEVER, QK
     begin, cause = max(rows[row, DECIDED], arrivals[jobs[rows[row, LOW_JOB], LINES]]), K_LSB_READ
     if state[QK_FREE] > begin:
@@ -192,7 +214,7 @@ def second_row_start(rows, jobs, arrivals, waiting, state):
     return begin, cause
 
 
-@kernel
+@lean_kernel
 def compute_row(row, begin, cause, job, second, machine, rows, jobs, arrivals, waiting, low_queue, state):
     """Take a row through Q x K and softmax; decide whether it has to come again."""
     keys = rows[row, KEYS]
@@ -243,7 +265,7 @@ def wait_for(row, cause, cycles, rows):
         rows[row, WAITED_FOR], rows[row, WAIT] = cause, cycles
 
 
-@kernel
+@lean_kernel
 def ask_low_bits(job, t, jobs, low_queue, state):
     """Queue the fetch of a group's low bits, if it is the first to ask."""
     if jobs[job, READY] == NEVER:
@@ -261,7 +283,7 @@ def release(job, t, jobs):
         jobs[job, RELEASE] = jobs[job, LAST_USE]
 
 
-@kernel
+@lean_kernel
 def forward_rows(groups, machine, rows, jobs, state):
     """Take rows whose probabilities are final, in order, through the top-k engine."""
     while state[FORWARDED] < state[NEXT_ROW] and rows[state[FORWARDED], LAST] != NEVER:
@@ -291,7 +313,7 @@ def forward_rows(groups, machine, rows, jobs, state):
                 jobs[job, READY] = chosen
 
 
-@kernel
+@lean_kernel
 def finish_rows(groups, machine, rows, jobs, arrivals, writes, stack, state):
     """Multiply forwarded rows with their values, in order, and hand their outputs to memory."""
     while state[FINISHED] < state[FORWARDED]:
@@ -349,13 +371,14 @@ def write_row(row, rows, done, machine, writes, state):
         state[WRITE_ASKED] += 1
 
 
-@kernel
+@lean_kernel
 def late_values_known(job, machine, jobs):
-    """Return when the top-k engine has put out the index that a job goes on with."""
-    return jobs[job, READY] + jobs[job, POSITION] // jobs[job, BURSTS] * jobs[job, TOKENS_EACH] // machine[SOFTMAX_LANES]
+    """Return when the top-k engine has put out the indices of the item that a job goes on with."""
+    item = jobs[job, POSITION] // jobs[job, BURSTS]
+    return jobs[job, READY] + ((item + 1) * jobs[job, TOKENS_EACH] - 1) // machine[SOFTMAX_LANES]
 
 
-@kernel
+@lean_kernel
 def stream_ready(stream, start, groups, machine, rows, jobs, low_queue, writes, state):
     """Return when a stream has something to request."""
     if stream == QUERY:
@@ -372,7 +395,7 @@ def stream_ready(stream, start, groups, machine, rows, jobs, low_queue, writes, 
     return writes[state[WRITE_BEGUN], WRITE_READY] if state[WRITE_BEGUN] < state[WRITE_ASKED] else NEVER
 
 
-@kernel
+@lean_kernel
 def next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, state):
     """Return the stream that requests next, and when: queries, low bits, keys and values in turn, writes."""
     when = np.int64(NEVER)
@@ -390,13 +413,14 @@ def next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, st
     return stream, when
 
 
-@kernel
+@lean_kernel
 def request(stream, t, groups, machine, jobs, tokens, arrivals, blocks, low_queue, writes, free, state):
     """Let a stream request a lane group."""
     if stream == QUERY:
         block, lanes = state[QUERY_BLOCK], machine[FETCH_LANES]
         whole = ceil_div(state[ROWS] * machine[QUERY_BYTES], machine[BURST_BYTES])
-        blocks[block] = issue_run(t, block * lanes, min(lanes, whole - block * lanes), machine, free, state)
+        there = issue_run(t, block * lanes, min(lanes, whole - block * lanes), machine, free, state)
+        blocks[block] = max(there, blocks[block - 1]) if block > 0 else there
         state[QUERY_BLOCK] += 1
     elif stream == LOW_BITS:
         job = low_queue[state[LOW_BEGUN]]
@@ -417,7 +441,7 @@ def request(stream, t, groups, machine, jobs, tokens, arrivals, blocks, low_queu
     state[FETCHER_FREE] = t + 1
 
 
-@kernel
+@lean_kernel
 def run_layer(
     start, groups, machine, rows, jobs, tokens, arrivals, blocks, waiting, low_queue, writes, ready, free, stack, state
 ):
@@ -444,26 +468,30 @@ def run_layer(
     for channel in range(len(free)):
         state[BUSIEST] = max(state[BUSIEST], free[channel])
     state[ROWS], state[TURN] = len(rows), KEY
-    while state[FINISHED] < len(rows) or state[WRITE_BEGUN] < state[WRITE_ASKED]:
-        stream, when = next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, state)
-        new, cause = new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state)
-        again, cause_again = second_row_start(rows, jobs, arrivals, waiting, state)
-        if min(new, again) == NEVER and when == NEVER:
-            return -1
-        if when < min(new, again):
-            request(stream, when, groups, machine, jobs, tokens, arrivals, blocks, low_queue, writes, free, state)
-        elif again <= new:
-            row = waiting[state[WAITING]]
-            state[WAITING] += 1
-            job = rows[row, LOW_JOB]
-            compute_row(row, again, cause_again, job, True, machine, rows, jobs, arrivals, waiting, low_queue, state)
-        else:
-            row = state[NEXT_ROW]
-            state[NEXT_ROW] += 1
-            job = rows[row, GROUP]
-            compute_row(row, new, cause, job, False, machine, rows, jobs, arrivals, waiting, low_queue, state)
+    while True:
         forward_rows(groups, machine, rows, jobs, state)
         finish_rows(groups, machine, rows, jobs, arrivals, writes, stack, state)
+        if state[FINISHED] == len(rows) and state[WRITE_BEGUN] == state[WRITE_ASKED]:
+            break
+        stream, when = next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, state)
+        new, cause_new = new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state)
+        again, cause_again = second_row_start(machine, rows, jobs, arrivals, waiting, state)
+        second = again <= new
+        begin = min(new, again)
+        row = state[NEXT_ROW]
+        if begin != NEVER:
+            row = waiting[state[WAITING]] if second else row
+            job = rows[row, LOW_JOB] if second else rows[row, GROUP]
+            if not issued(jobs, job):  # it begins now, but when it ends is not known yet
+                begin = np.int64(NEVER)
+        if begin == NEVER and when == NEVER:
+            return -1
+        if when < begin:
+            request(stream, when, groups, machine, jobs, tokens, arrivals, blocks, low_queue, writes, free, state)
+            continue
+        state[WAITING if second else NEXT_ROW] += 1
+        cause = cause_again if second else cause_new
+        compute_row(row, begin, cause, job, second, machine, rows, jobs, arrivals, waiting, low_queue, state)
     end = max(state[DONE], state[WRITTEN])
     stack[OUTPUT_WRITE] += end - state[DONE]
     return end

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accel.jit import kernel
+from accel.jit import lean_kernel
 
 MULTIPLIER, INCREMENT, MASK = np.uint64(0x5DEECE66D), np.uint64(0xB), np.uint64(2**48 - 1)
 TO_31_BITS, TO_32_BITS = np.uint64(17), np.uint64(16)
@@ -25,7 +25,7 @@ def seeded(seed: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return np.array([(seed ^ int(MULTIPLIER)) & int(MASK)], np.uint64)
 
 
-@kernel
+@lean_kernel
 def draw(random):
     """Return a random signed 32-bit number."""
     random[0] = (random[0] * MULTIPLIER + INCREMENT) & MASK
@@ -33,7 +33,7 @@ def draw(random):
     return bits - WHOLE if bits >= HALF else bits
 
 
-@kernel
+@lean_kernel
 def draw_below(random, bound):
     """Return a random number in ``0..bound-1``; every one is equally likely."""
     while True:
@@ -46,7 +46,7 @@ def draw_below(random, bound):
             return value
 
 
-@kernel
+@lean_kernel
 def quick_select(values, count, rank, lanes, turn_cycles, random, live):
     """Find the value of a rank.
 
@@ -100,7 +100,7 @@ def quick_select(values, count, rank, lanes, turn_cycles, random, live):
         remaining = live[: np.int64(n)]
 
 
-@kernel
+@lean_kernel
 def select_cycles(count, rank, lanes, turn_cycles, random, values, live):
     """Return what finding a rank among so many random numbers takes: the release's latency of a list."""
     for i in range(count):
@@ -108,7 +108,7 @@ def select_cycles(count, rank, lanes, turn_cycles, random, values, live):
     return quick_select(values, count, rank, lanes, turn_cycles, random, live)[1]
 
 
-@kernel
+@lean_kernel
 def keep_largest(values, count, keep, lanes, turn_cycles, random, live, kept):
     """Mark the largest values, the first of those that tie with the smallest kept; return the selection's cycles.
 
@@ -117,9 +117,7 @@ def keep_largest(values, count, keep, lanes, turn_cycles, random, live, kept):
     if keep <= 0 or keep >= count:
         kept[:count] = keep > 0
         return 0
-    threshold, cycles, ties, surplus = quick_select(
-        values, count, count - keep, lanes, turn_cycles, random, live
-    )
+    threshold, cycles, ties, surplus = quick_select(values, count, count - keep, lanes, turn_cycles, random, live)
     if surplus == 0:
         for i in range(count):
             kept[i] = values[i] >= threshold
