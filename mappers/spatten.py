@@ -48,7 +48,7 @@ def best_plan(config: Config, workload: Attention | RequestTable) -> Plan | Requ
 
 
 def cascade(layers: int, keep: float, dense: float) -> list[float]:
-    """Return the share every layer keeps: all in the first ``dense`` of the layers, then ever less, ``keep`` on average.
+    """Return the share every layer keeps: all in the first ``dense`` of them, then ever less, ``keep`` on average.
 
     Never all of the layers are dense, and at least one is.
     """
@@ -137,4 +137,5 @@ def first_of_pairs(key_bits: Integers) -> np.ndarray[tuple[int], np.dtype[np.boo
     paired = key_bits == PAIRED_BITS
     at = np.arange(len(paired))
     run_begin = np.maximum.accumulate(np.where(paired, -1, at)) + 1
-    return ~paired | ((at - run_begin) % 2 == 0)
+    first: np.ndarray[tuple[int], np.dtype[np.bool_]] = ~paired | ((at - run_begin) % 2 == 0)
+    return first

@@ -90,9 +90,10 @@ def quantized(x: Numbers, bits: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
 
 def product(a: Numbers, b: Numbers, largest: int) -> Numbers:
     """Multiply matrices of whole numbers exactly; no sum of magnitudes exceeds ``largest``."""
-    if largest < EXACT_FLOAT32:
-        return np.matmul(a, b)
-    return np.matmul(a.astype(np.float64), b.astype(np.float64))
+    if largest >= EXACT_FLOAT32:
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    result: Numbers = np.matmul(a, b)
+    return result
 
 
 def exact_attention(

@@ -84,4 +84,5 @@ class RequestPlan:
     def describe(self, layer: int) -> str:
         """Say in a few words what a layer's requests are."""
         part = self.layers[layer][1]
-        return f"{part.stop - part.start} requests, {self.keys[part].mean():.0f} keys, {self.values[part].mean():.0f} values"
+        keys, values = self.keys[part].mean(), self.values[part].mean()
+        return f"{part.stop - part.start} requests, {keys:.0f} keys, {values:.0f} values"

@@ -1,8 +1,8 @@
 """Rows of attention: softmax in the machine's arithmetic, importance, and the probabilities that are kept.
 
-Source: Wang et al., SpAtten, HPCA 2021: scores are made floating point, exponentials are a Taylor series of fifth order,
-probabilities return to fixed point. Left open there: the series is taken about the nearest power of two, of the distance
-to the row's largest score, in single precision; sums add beats of eight scores in a tree, beat after beat.
+Source: Wang et al., SpAtten, HPCA 2021: scores are made floating point, exponentials are a Taylor series of fifth
+order, probabilities return to fixed point. Left open there: the series is taken about the nearest power of two, of the
+distance to the row's largest score, in single precision; sums add beats of eight scores in a tree, beat after beat.
 Probabilities stay whole numbers of steps, ``2 ** probability_bits`` steps being one.
 """
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -138,10 +137,10 @@ def run(config: Config, work: Work, start: int, free: Integers) -> tuple[int, di
     vector = work.vector_bytes()
     blocks = -(-len(rows) * vector // (config.fetch_lanes * config.hbm_burst_bytes))
     stack = np.zeros(len(timing.CAUSES), np.int64)
+    tokens, arrivals = np.concatenate(work._tokens), np.zeros(lines.sum(), np.int64)
     end = timing.run_layer(
-        start, groups, _machine(config, work), rows, jobs, np.concatenate(work._tokens), np.zeros(lines.sum(), np.int64),
-        np.zeros(max(1, blocks), np.int64), np.zeros(len(rows), np.int64), np.zeros(len(jobs), np.int64),
-        np.zeros((len(rows), 3), np.int64), np.zeros(timing.STREAMS, np.int64), free, stack,
+        start, groups, _machine(config, work), rows, jobs, tokens, arrivals, np.zeros(max(1, blocks), np.int64),
+        np.zeros(len(rows), np.int64), np.zeros(len(jobs), np.int64), np.zeros((len(rows), 3), np.int64), np.zeros(timing.STREAMS, np.int64), free, stack,
         np.zeros(timing.STATE_SIZE, np.int64),
     )  # fmt: skip
     return int(end), dict(zip(timing.CAUSES, stack.tolist(), strict=True))
@@ -223,10 +222,11 @@ def in_eights(tokens: Integers) -> Integers:
     return np.concatenate((tokens, tokens[-1] + 1 + np.arange(missing))) if missing else tokens
 
 
-def fused(heads: Sequence[int] | Integers, together: int) -> tuple[Integers, Integers]:
-    """Return the number of the group that each head is in, and how many of the heads are in each group."""
-    _, group, members = np.unique(np.asarray(heads) // together, return_inverse=True, return_counts=True)
-    return group.astype(np.int64), members.astype(np.int64)
+def fused(heads: Integers, together: int) -> tuple[Integers, Integers]:
+    """Return the number of the group that each of some heads, rising, is in, and how many of the heads are in each group."""
+    stored = heads // together
+    group = np.concatenate(([0], np.cumsum(stored[1:] > stored[:-1])))
+    return group, np.bincount(group)
 
 
 def _ceil(a: Integers, b: int) -> Integers:
