@@ -16,6 +16,7 @@ from accel.spatten.attention import Attended, Selection, attend, compared
 from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
 from accel.spatten.plan import Integers, Plan, RequestPlan
 from accel.spatten.technology import area_mm2, energy_pj
+from accel.spatten.timing_kernels import AGAIN, KEYS, VALUES
 from accel.spatten.topk_kernels import keep_largest, seeded, select_cycles
 from accel.spatten.work import Work, fused, in_eights, plain_sum, run, unit_cycles
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
@@ -110,7 +111,7 @@ def _timed(config: Config, part: _Part, now: int, free: Integers) -> tuple[Repor
         end = begin + cycles
     stack = {"survivors": part.survivor_cycles, **stack}
     rows = work.rows
-    macs = int((rows[:, 2] + rows[:, 3]).sum()) * work.head_dim
+    macs = int((rows[:, KEYS] + rows[:, VALUES]).sum()) * work.head_dim
     counted = sum(traffic.values()) if config.overlap else sum(traffic.values()) - 2 * traffic["q_read"]
     return (
         Report(
@@ -129,7 +130,7 @@ def _timed(config: Config, part: _Part, now: int, free: Integers) -> tuple[Repor
             counters={
                 **units,
                 "rows": len(rows),
-                "refetched_rows": int(rows[:, 4].sum()),
+                "refetched_rows": int(rows[:, AGAIN].sum()),
                 **dict(part.counters),
             },
             quality=_quality(part.error, part.magnitude, part.mass) if part.magnitude else {},
@@ -144,8 +145,6 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
     random = seeded(config.seed)
     longest = int(plan.keys.max())
     values, live = np.empty(longest, np.int32), np.empty(longest, np.int32)
-    tokens = {int(count): np.arange(count // TOKEN_BLOCK) for count in np.unique((plan.keys, plan.values))}
-    line_keys = config.keys_per_cycle(plan.head_dim)
     for name, part in plan.layers:
         count = part.stop - part.start
         selecting = np.zeros(count, np.int64)
@@ -161,14 +160,22 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
             group=np.arange(count), low_job=np.arange(count), keys=plan.keys[part], values=plan.values[part],
             again=again, select_cycles=selecting,
         )  # fmt: skip
-        for keys, used, key_bits, low_bits, value_bits in zip(
-            plan.keys[part].tolist(), plan.values[part].tolist(), plan.key_bits[part].tolist(),
-            plan.low_bits[part].tolist(), plan.value_bits[part].tolist(), strict=True,
-        ):  # fmt: skip
-            for kind, number, bits in (("keys", keys, key_bits), ("values", used, value_bits), ("low", keys, low_bits)):
-                bursts = TOKEN_BLOCK * bits * plan.head_dim // (BITS_PER_BYTE * config.hbm_burst_bytes)
-                need = -(-number // line_keys)
-                work.add_job(kind, tokens[number], bursts, tokens_each=TOKEN_BLOCK, need=need)
+        for kind, counts, bits in (
+            ("keys", plan.keys[part], plan.key_bits[part]),
+            ("values", plan.values[part], plan.value_bits[part]),
+            ("low", plan.keys[part], plan.low_bits[part]),
+        ):
+            blocks = counts // TOKEN_BLOCK
+            pointers = np.concatenate(([0], np.cumsum(blocks)))
+            work.add_jobs(
+                kind,
+                np.arange(pointers[-1]) - pointers[:-1].repeat(blocks),
+                TOKEN_BLOCK * bits * plan.head_dim // (BITS_PER_BYTE * config.hbm_burst_bytes),
+                count=count,
+                pointers=pointers,
+                tokens_each=TOKEN_BLOCK,
+                need=-(-counts // config.keys_per_cycle(plan.head_dim)),
+            )
         yield _Part(work)
 
 
@@ -272,20 +279,24 @@ class _Cascade:
             group=group.repeat(queries), low_job=low_group.repeat(queries), keys=np.tile(chosen.visible, len(heads)),
             values=attended.keeps, again=attended.again, select_cycles=attended.select_cycles,
         )  # fmt: skip
-        line_keys = config.keys_per_cycle(head_dim)
-        keys = in_eights(chosen.tokens)
+        alive, groups = np.array([len(chosen.tokens)]), len(members)
+        keys, _ = in_eights(chosen.tokens, alive)
         bursts = config.bursts(config.msb_bits, head_dim)
-        everything = bool((attended.keeps == np.tile(chosen.visible, len(heads))).all())
-        for number, together in enumerate(members.tolist()):
-            need = -(-len(chosen.tokens) // line_keys) * together
-            work.add_job("keys", keys, bursts, need=need)
-            values = keys
-            if late and attended.kept is not None:
-                values = in_eights(chosen.tokens[attended.kept[group == number].any(axis=0)])
-                need = -(-len(values) // line_keys) * together
-            work.add_job("values", values, bursts, need=need, in_order=everything or (late and together == 1))
-        for _ in range(int(low_group[-1]) + 1 if config.progressive else 0):
-            work.add_job("low", keys, config.bursts(max(1, config.lsb_bits), head_dim))
+        line_keys = config.keys_per_cycle(head_dim)
+        need = -(-alive // line_keys) * members
+        work.add_jobs("keys", keys, bursts, count=groups, need=need)
+        dropped = bool((attended.keeps < work.rows[:, KEYS]).any())
+        if late and dropped and attended.kept is not None:
+            used = attended.kept
+            if groups < len(heads):
+                used = np.logical_or.reduceat(used, np.cumsum(members) - members, axis=0)
+            values, pointers = in_eights(chosen.tokens[np.nonzero(used)[1]], np.count_nonzero(used, axis=1))
+            need = -(-np.diff(pointers) // line_keys) * members
+            work.add_jobs("values", values, bursts, count=groups, pointers=pointers, need=need, in_order=members == 1)
+        else:
+            work.add_jobs("values", keys, bursts, count=groups, need=need, in_order=not dropped)
+        if config.progressive:
+            work.add_jobs("low", keys, config.bursts(config.lsb_bits, head_dim), count=int(low_group[-1]) + 1)
         return work
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from accel.spatten.config import OPERAND_BITS, PRESETS, Config
@@ -25,6 +26,7 @@ WORD_BYTES = 4
 LARGEST_BANK_BYTES = 65536
 
 
+@cache
 def area_mm2(config: Config) -> dict[str, float]:
     """Return the area of every module [mm2]."""
     published, paper = _published(), PRESETS["paper"]
@@ -70,6 +72,7 @@ def energy_pj(config: Config, work: Work, units: Mapping[str, int], dram_bytes: 
     }
 
 
+@cache
 def _published() -> dict[str, float]:
     return {quantity: value for quantity, value, _ in tables()["spatten_40nm"]["rows"]}
 
@@ -79,6 +82,7 @@ def _banks(config: Config) -> int:
     return -(-OPERAND_BITS * config.multipliers // (BITS_PER_BYTE * WORD_BYTES))
 
 
+@cache
 def _bank(config: Config) -> MemoryBank:
     """Return one of an SRAM's banks; a bank beyond the largest is made of several, of which one is used."""
     return sram_bank(min(config.sram_bytes / _banks(config), LARGEST_BANK_BYTES), 0, "sram_bytes")

@@ -55,19 +55,19 @@ NEXT_JOB, FREED, USED, ROOM_TIME = range(4)
 WRITE_READY, WRITE_BURST, WRITE_COUNT = range(3)
 
 
-@inlined_kernel
+@lean_kernel
 def issue_run(t, burst, count, machine, free, state):
     """Request consecutive bursts, each of the next channel, from time ``t`` on; return when the last is on the chip."""
     channels, cycles = len(free), machine[BURST_CYCLES]
-    channel = burst % channels
+    begin = burst % channels
     latest = t
-    for _ in range(count):
-        done = max(free[channel], t) + cycles
-        free[channel] = done
-        latest = max(latest, done)
-        channel += 1
-        if channel == channels:
-            channel = 0
+    while count > 0:
+        end = min(begin + count, channels)
+        for channel in range(begin, end):
+            free[channel] = max(free[channel], t) + cycles
+            latest = max(latest, free[channel])
+        count -= end - begin
+        begin = 0
     state[BUSIEST] = max(state[BUSIEST], latest)
     return latest + machine[LATENCY]
 
@@ -78,39 +78,30 @@ def issue(t, job, late, machine, jobs, tokens, arrivals, free, state):
 
     Of values that are chosen as it goes, a group has those whose indices are there.
     """
-    bursts, each, lines = jobs[job, BURSTS], jobs[job, TOKENS_EACH], jobs[job, LINES]
+    bursts, each, line_keys = jobs[job, BURSTS], jobs[job, TOKENS_EACH], machine[LINE_KEYS]
     position = jobs[job, POSITION]
     until = min(position + machine[FETCH_LANES], jobs[job, COUNT] * bursts)
     if late:
         until = min(until, (t - jobs[job, READY] + 1) * machine[SOFTMAX_LANES] // each * bursts)
-    channels, cycles = len(free), machine[BURST_CYCLES]
-    item = position // bursts
-    line = item * each // machine[LINE_KEYS]
-    filled = item * each - line * machine[LINE_KEYS]
-    channel, reached, latest = 0, -1, jobs[job, ARRIVAL] - machine[LATENCY]
-    while position < until:
-        begin = tokens[jobs[job, TOKENS] + item] * bursts + position - item * bursts
-        count = min((item + 1) * bursts, until) - position
-        if begin != reached:
-            channel = begin % channels
-        reached = begin + count
-        position += count
-        item += 1
-        done = t
-        for _ in range(count):
-            free[channel] = max(free[channel], t) + cycles
-            done = max(done, free[channel])
-            channel = channel + 1 if channel + 1 < channels else 0
-        latest = max(latest, done)
-        rest = each
-        while rest > 0:
-            arrivals[lines + line] = max(arrivals[lines + line], done + machine[LATENCY])
-            step = min(rest, machine[LINE_KEYS] - filled)
-            rest, filled = rest - step, filled + step
-            if filled == machine[LINE_KEYS]:
-                line, filled = line + 1, 0
-    state[BUSIEST] = max(state[BUSIEST], latest)
-    jobs[job, ARRIVAL] = latest + machine[LATENCY]
+    first_item, first_line = jobs[job, TOKENS], jobs[job, LINES]
+    while position < until:  # the items that end on a line, or one
+        item = position // bursts
+        line = item * each // line_keys
+        end = min(until, (item + max(1, (line + 1) * line_keys // each - item)) * bursts)
+        last = (end - 1) // bursts
+        arrival = np.int64(0)
+        while position < end:  # those of them that lie one behind the other
+            item = position // bursts
+            begin = tokens[first_item + item]
+            reached = end
+            if tokens[first_item + last] - begin != last - item:
+                reached = min(end, (item + 1) * bursts)
+            run = issue_run(t, begin * bursts + position - item * bursts, reached - position, machine, free, state)
+            arrival = max(arrival, run)
+            position = reached
+        for touched in range(first_line + line, first_line + ((last + 1) * each - 1) // line_keys + 1):
+            arrivals[touched] = max(arrivals[touched], arrival)
+        jobs[job, ARRIVAL] = max(jobs[job, ARRIVAL], arrival)
     jobs[job, POSITION] = until
 
 
@@ -127,7 +118,7 @@ def first_line_issued(jobs, job, machine):
     return jobs[job, POSITION] >= items * jobs[job, BURSTS]
 
 
-@lean_kernel
+@inlined_kernel
 def ring_job_ready(ring, first_job, groups, machine, jobs, state):
     """Return when the next job of an SRAM can begin or go on: its lines are free, in the order they were taken."""
     if state[ring + NEXT_JOB] == groups:
@@ -150,7 +141,7 @@ def ring_job_ready(ring, first_job, groups, machine, jobs, state):
     return max(jobs[job, READY], state[ring + ROOM_TIME])
 
 
-@lean_kernel
+@inlined_kernel
 def ring_issue(t, ring, first_job, late, machine, jobs, tokens, arrivals, free, state):
     """Request a lane group for an SRAM."""
     job = first_job + state[ring + NEXT_JOB]
@@ -161,7 +152,7 @@ def ring_issue(t, ring, first_job, late, machine, jobs, tokens, arrivals, free, 
         state[ring + NEXT_JOB] += 1
 
 
-@lean_kernel
+@inlined_kernel
 def query_ready(start, machine, rows, state):
     """Return when the next lane group of queries can be requested: two are held, until their last row was computed."""
     block = state[QUERY_BLOCK]
@@ -174,7 +165,7 @@ def query_ready(start, machine, rows, state):
     return rows[user, QK_END] + 1 if user < state[NEXT_ROW] else NEVER
 
 
-@lean_kernel
+@inlined_kernel
 def new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state):
     """Return when Q x K of the next row can begin, and what it waits for."""
     row = state[NEXT_ROW]
@@ -198,7 +189,7 @@ def new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state):
     return begin, cause
 
 
-@lean_kernel
+@inlined_kernel
 def second_row_start(machine, rows, jobs, arrivals, waiting, state):
     """Return when Q x K of the first row that waits for its keys' other bits can begin, and what it waits for."""
     if state[WAITING] == state[DECIDED_ROWS]:
@@ -214,7 +205,7 @@ def second_row_start(machine, rows, jobs, arrivals, waiting, state):
     return begin, cause
 
 
-@lean_kernel
+@inlined_kernel
 def compute_row(row, begin, cause, job, second, machine, rows, jobs, arrivals, waiting, low_queue, state):
     """Take a row through Q x K and softmax; decide whether it has to come again."""
     keys = rows[row, KEYS]
@@ -265,7 +256,7 @@ def wait_for(row, cause, cycles, rows):
         rows[row, WAITED_FOR], rows[row, WAIT] = cause, cycles
 
 
-@lean_kernel
+@inlined_kernel
 def ask_low_bits(job, t, jobs, low_queue, state):
     """Queue the fetch of a group's low bits, if it is the first to ask."""
     if jobs[job, READY] == NEVER:
@@ -283,7 +274,7 @@ def release(job, t, jobs):
         jobs[job, RELEASE] = jobs[job, LAST_USE]
 
 
-@lean_kernel
+@inlined_kernel
 def forward_rows(groups, machine, rows, jobs, state):
     """Take rows whose probabilities are final, in order, through the top-k engine."""
     while state[FORWARDED] < state[NEXT_ROW] and rows[state[FORWARDED], LAST] != NEVER:
@@ -313,7 +304,7 @@ def forward_rows(groups, machine, rows, jobs, state):
                 jobs[job, READY] = chosen
 
 
-@lean_kernel
+@inlined_kernel
 def finish_rows(groups, machine, rows, jobs, arrivals, writes, stack, state):
     """Multiply forwarded rows with their values, in order, and hand their outputs to memory."""
     while state[FINISHED] < state[FORWARDED]:
@@ -371,14 +362,14 @@ def write_row(row, rows, done, machine, writes, state):
         state[WRITE_ASKED] += 1
 
 
-@lean_kernel
+@inlined_kernel
 def late_values_known(job, machine, jobs):
     """Return when the top-k engine has put out the indices of the item that a job goes on with."""
     item = jobs[job, POSITION] // jobs[job, BURSTS]
     return jobs[job, READY] + ((item + 1) * jobs[job, TOKENS_EACH] - 1) // machine[SOFTMAX_LANES]
 
 
-@lean_kernel
+@inlined_kernel
 def stream_ready(stream, start, groups, machine, rows, jobs, low_queue, writes, state):
     """Return when a stream has something to request."""
     if stream == QUERY:
@@ -395,7 +386,7 @@ def stream_ready(stream, start, groups, machine, rows, jobs, low_queue, writes, 
     return writes[state[WRITE_BEGUN], WRITE_READY] if state[WRITE_BEGUN] < state[WRITE_ASKED] else NEVER
 
 
-@lean_kernel
+@inlined_kernel
 def next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, state):
     """Return the stream that requests next, and when: queries, low bits, keys and values in turn, writes."""
     when = np.int64(NEVER)
@@ -413,7 +404,7 @@ def next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, st
     return stream, when
 
 
-@lean_kernel
+@inlined_kernel
 def request(stream, t, groups, machine, jobs, tokens, arrivals, blocks, low_queue, writes, free, state):
     """Let a stream request a lane group."""
     if stream == QUERY:

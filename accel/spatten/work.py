@@ -17,12 +17,13 @@ from workloads.errors import ConfigError
 from workloads.units import BITS_PER_BYTE
 
 IDLE_LATENCY = timing.QK_LATENCY + timing.SUM_LATENCY + timing.PROBABILITY_LATENCY + timing.PV_LATENCY
+KINDS = ("keys", "values", "low")
 DECISION = 1 + timing.DECISION_LATENCY
 
 
 @dataclass(slots=True)
 class Work:
-    """What a layer computes and fetches; filled by ``add_rows`` and ``add_job``.
+    """What a layer computes and fetches; made by ``of_rows`` and ``add_jobs``.
 
     Attributes
     ----------
@@ -43,10 +44,10 @@ class Work:
     late_values: bool
     stores_queries: bool
     rows: Integers
-    jobs: dict[str, list[list[int]]] = field(default_factory=lambda: {"keys": [], "values": [], "low": []})
-    _tokens: list[Integers] = field(default_factory=list)
-    _places: dict[int, int] = field(default_factory=dict)
-    _held: int = 0
+    jobs: dict[str, Integers] = field(
+        default_factory=lambda: {kind: np.zeros((0, timing.JOB_COLUMNS), np.int64) for kind in KINDS}
+    )
+    tokens: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of_rows(
@@ -63,24 +64,49 @@ class Work:
             rows[:, column] = values_of_it
         return cls(name, head_dim, decides, late_values, stores_queries, rows)
 
-    def add_job(
-        self, kind: str, tokens: Integers, bursts: int, *, tokens_each: int = 1, need: int = 0, in_order: bool = True
+    def add_jobs(
+        self,
+        kind: str,
+        tokens: Integers,
+        bursts: int | Integers,
+        *,
+        count: int,
+        pointers: Integers | None = None,
+        tokens_each: int = 1,
+        need: int | Integers = 0,
+        in_order: bool | npt.NDArray[np.bool_] = True,
     ) -> None:
-        """Add the fetch of some tokens, or items of ``tokens_each`` consecutive ones, ``bursts`` each."""
-        place = self._places.get(id(tokens))
-        if place is None:
-            place = self._places[id(tokens)] = self._held
-            self._tokens.append(tokens)
-            self._held += len(tokens)
-        job = [0] * timing.JOB_COLUMNS
-        job[timing.TOKENS], job[timing.COUNT], job[timing.TOKENS_EACH] = place, len(tokens), tokens_each
-        job[timing.BURSTS], job[timing.NEED], job[timing.IN_ORDER] = bursts, need, in_order
-        job[timing.RELEASE] = timing.NEVER
-        self.jobs[kind].append(job)
+        """Add fetches of a kind: ``keys`` and ``values``, one for each group, or ``low`` bits.
+
+        Parameters
+        ----------
+        kind : str
+        tokens : ndarray of int64
+            What every one of them fetches; with ``pointers``, of shape (count + 1,), where each one's begin.
+        bursts : int or ndarray
+            Of an item.
+        count : int
+            How many fetches.
+        tokens_each : int
+            Consecutive tokens of an item.
+        need : int or ndarray
+            Lines it takes in its SRAM.
+        in_order : bool or ndarray
+            Whether rows use its items from the first on.
+        """
+        jobs = np.zeros((count, timing.JOB_COLUMNS), np.int64)
+        begins = np.zeros(count, np.int64) if pointers is None else pointers[:-1]
+        jobs[:, timing.TOKENS] = len(self.tokens) + begins
+        jobs[:, timing.COUNT] = len(tokens) if pointers is None else np.diff(pointers)
+        jobs[:, timing.TOKENS_EACH], jobs[:, timing.BURSTS] = tokens_each, bursts
+        jobs[:, timing.NEED], jobs[:, timing.IN_ORDER] = need, in_order
+        jobs[:, timing.READY], jobs[:, timing.RELEASE] = timing.NEVER, timing.NEVER
+        self.jobs[kind] = jobs
+        self.tokens = np.concatenate((self.tokens, tokens))
 
     def bursts(self, kind: str) -> Integers:
         """Bursts of every job of a kind; of low bits only those that rows ask for."""
-        jobs = np.array(self.jobs[kind], np.int64).reshape(-1, timing.JOB_COLUMNS)
+        jobs = self.jobs[kind]
         total = jobs[:, timing.COUNT] * jobs[:, timing.BURSTS]
         if kind == "low":
             asked = np.unique(self.rows[self.rows[:, timing.AGAIN] > 0, timing.LOW_JOB])
@@ -125,10 +151,9 @@ def run(config: Config, work: Work, start: int, free: Integers) -> tuple[int, di
     """
     _check_srams(config, work)
     line_keys, groups = config.keys_per_cycle(work.head_dim), len(work.jobs["keys"])
-    jobs = np.array(work.jobs["keys"] + work.jobs["values"] + work.jobs["low"], np.int64)
+    jobs = np.concatenate([work.jobs[kind] for kind in KINDS])
     lines = -(-jobs[:, timing.COUNT] * jobs[:, timing.TOKENS_EACH] // line_keys)
     jobs[:, timing.LINES] = np.cumsum(lines) - lines
-    jobs[:, timing.READY] = timing.NEVER
     jobs[: groups if work.late_values else 2 * groups, timing.READY] = start
     rows = work.rows
     rows[:, timing.LOW_JOB] += 2 * groups
@@ -137,11 +162,11 @@ def run(config: Config, work: Work, start: int, free: Integers) -> tuple[int, di
     vector = work.vector_bytes()
     blocks = -(-len(rows) * vector // (config.fetch_lanes * config.hbm_burst_bytes))
     stack = np.zeros(len(timing.CAUSES), np.int64)
-    tokens, arrivals = np.concatenate(work._tokens), np.zeros(lines.sum(), np.int64)
+    arrivals = np.zeros(lines.sum(), np.int64)
     end = timing.run_layer(
-        start, groups, _machine(config, work), rows, jobs, tokens, arrivals, np.zeros(max(1, blocks), np.int64),
-        np.zeros(len(rows), np.int64), np.zeros(len(jobs), np.int64), np.zeros((len(rows), 3), np.int64), np.zeros(timing.STREAMS, np.int64), free, stack,
-        np.zeros(timing.STATE_SIZE, np.int64),
+        start, groups, _machine(config, work), rows, jobs, work.tokens, arrivals, np.zeros(max(1, blocks), np.int64),
+        np.zeros(len(rows), np.int64), np.zeros(len(jobs), np.int64), np.zeros((len(rows), 3), np.int64),
+        np.zeros(timing.STREAMS, np.int64), free, stack, np.zeros(timing.STATE_SIZE, np.int64),
     )  # fmt: skip
     return int(end), dict(zip(timing.CAUSES, stack.tolist(), strict=True))
 
@@ -168,7 +193,7 @@ def _machine(config: Config, work: Work) -> Integers:
 
 
 def _check_srams(config: Config, work: Work) -> None:
-    most = max(job[timing.NEED] for kind in ("keys", "values") for job in work.jobs[kind])
+    most = max(int(work.jobs[kind][:, timing.NEED].max()) for kind in ("keys", "values"))
     if most > config.sram_lines:
         line_bytes = OPERAND_BITS * config.multipliers // BITS_PER_BYTE
         need = f"at least {most * line_bytes} to hold what {work.name} fetches at once: a longer context does not fit"
@@ -216,14 +241,29 @@ def plain_sum(config: Config, work: Work) -> tuple[int, dict[str, int]]:
     return sum(stack.values()), stack
 
 
-def in_eights(tokens: Integers) -> Integers:
-    """Return tokens with those behind the last up to a multiple of eight: what is fetched for them."""
-    missing = -len(tokens) % TOKEN_BLOCK
-    return np.concatenate((tokens, tokens[-1] + 1 + np.arange(missing))) if missing else tokens
+def in_eights(tokens: Integers, counts: Integers) -> tuple[Integers, Integers]:
+    """Return what is fetched for some lists of tokens, in eights: those behind the last one fill up; and its pointers.
+
+    Parameters
+    ----------
+    tokens : ndarray of int64
+        One list after the other, each rising.
+    counts : ndarray of int64
+        How many are on each list; at least one.
+    """
+    fetched = _ceil(counts, TOKEN_BLOCK) * TOKEN_BLOCK
+    pointers = np.concatenate(([0], np.cumsum(fetched)))
+    if (fetched == counts).all():
+        return tokens, pointers
+    ends = np.cumsum(counts)
+    beyond = np.arange(pointers[-1]) - (pointers[:-1] + counts).repeat(fetched)  # from 0 on behind each list
+    filled = tokens[ends - 1].repeat(fetched) + 1 + beyond
+    filled[beyond < 0] = tokens
+    return filled, pointers
 
 
 def fused(heads: Integers, together: int) -> tuple[Integers, Integers]:
-    """Return the number of the group that each of some heads, rising, is in, and how many of the heads are in each group."""
+    """Return the number of the group that each of some heads, rising, is in, and how many each group has."""
     stored = heads // together
     group = np.concatenate(([0], np.cumsum(stored[1:] > stored[:-1])))
     return group, np.bincount(group)
