@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from workloads.errors import WorkloadError
+from workloads.specification import one_of
 
 if TYPE_CHECKING:
     from workloads.layers import LayerTable
@@ -109,7 +109,7 @@ def build_table(spec: str) -> LayerTable:
     """
     name, _, rest = spec.partition(":")
     if name not in NETWORKS:
-        raise WorkloadError("network", "name", name, _one_of(name, NETWORKS))
+        raise WorkloadError("network", "name", name, one_of(name, NETWORKS))
     entry = NETWORKS[name]
     kinds = {**dict.fromkeys(TABLE_KEYS, int), **entry.options}
     values: dict[str, Any] = {}
@@ -118,7 +118,7 @@ def build_table(spec: str) -> LayerTable:
         if not equals:
             raise WorkloadError(f"network {name}", "", pair, "key=value")
         if key not in kinds:
-            raise WorkloadError(f"network {name}", "key", key, _one_of(key, kinds))
+            raise WorkloadError(f"network {name}", "key", key, one_of(key, kinds))
         try:
             values[key] = kinds[key](text)
         except ValueError:
@@ -126,9 +126,3 @@ def build_table(spec: str) -> LayerTable:
             raise WorkloadError(f"network {name}", key, text, need) from None
     lowering = {key: values.pop(key) for key in TABLE_KEYS if key in values}
     return entry.build(**values).table(**{"batch": entry.batch, **lowering})
-
-
-def _one_of(wrong: str, allowed: Mapping[str, Any]) -> str:
-    """List what is allowed, the names most like the wrong one first."""
-    close = get_close_matches(wrong, allowed, n=3)
-    return "one of " + ", ".join([*close, *(name for name in allowed if name not in close)])

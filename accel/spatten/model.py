@@ -145,6 +145,7 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
     random = seeded(config.seed)
     longest = int(plan.keys.max())
     values, live = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    decides = bool((plan.low_bits > 0).any())  # a table of static bits has no second computations anywhere
     for name, part in plan.layers:
         count = part.stop - part.start
         selecting = np.zeros(count, np.int64)
@@ -156,7 +157,7 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
                 selecting[row] = cycles if k < n else 0
         again = plan.low_bits[part] > 0
         work = Work.of_rows(
-            name, plan.head_dim, decides=bool(again.any()), late_values=True, stores_queries=False,
+            name, plan.head_dim, decides=decides, late_values=True, stores_queries=False,
             group=np.arange(count), low_job=np.arange(count), keys=plan.keys[part], values=plan.values[part],
             again=again, select_cycles=selecting,
         )  # fmt: skip

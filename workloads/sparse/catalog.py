@@ -5,14 +5,14 @@ Readers and generators are imported when one is asked for, so that listing the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workloads.errors import WorkloadError
+from workloads.specification import one_of, read_options
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from workloads.sparse.product import SparseProduct
 
 WHERE = "sparse workload"
-KIND_NAMES = {int: "a whole number", float: "a number", str: "a name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,34 +125,11 @@ def _opened(workload: str) -> tuple[str, sparse.csr_array]:
         return matrix_name(workload), read_matrix(workload)
     name, _, options = workload.partition(":")
     if name not in ENTRIES:
-        raise WorkloadError(WHERE, "name", name, f"{KINDS_ALLOWED}, or {_one_of(name, ENTRIES)}")
+        raise WorkloadError(WHERE, "name", name, f"{KINDS_ALLOWED}, or {one_of(name, ENTRIES)}")
     return workload, ENTRIES[name].build(_arguments(name, options))
 
 
 def _arguments(name: str, options: str) -> dict[str, Any]:
     """Return the values that ``value,key=value`` gives a generator's parameters."""
-    where, defaults = f"{WHERE} {name}", ENTRIES[name].defaults
-    values: dict[str, Any] = {}
-    for at, pair in enumerate(options.split(",") if options else ()):
-        key, equals, text = pair.partition("=")
-        if not equals and at == 0:
-            key, text = next(iter(defaults)), pair
-        elif not equals:
-            raise WorkloadError(where, "", pair, "key=value")
-        if key not in defaults:
-            raise WorkloadError(where, "key", key, _one_of(key, defaults))
-        if key in values:
-            raise WorkloadError(where, key, text, "each key once")
-        kind = type(defaults[key])
-        try:
-            values[key] = kind(text)
-        except ValueError:
-            raise WorkloadError(where, key, text, KIND_NAMES[kind]) from None
-    return values
-
-
-def _one_of(wrong: str, allowed: Iterable[str]) -> str:
-    """List what is allowed, the names most like the wrong one first."""
-    names = list(allowed)
-    close = get_close_matches(wrong, names, n=3)
-    return "one of " + ", ".join([*close, *(name for name in names if name not in close)])
+    kinds = {key: type(value) for key, value in ENTRIES[name].defaults.items()}
+    return read_options(f"{WHERE} {name}", options, kinds)

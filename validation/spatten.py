@@ -1,0 +1,172 @@
+"""SpAtten beside its authors' behaviour model and top-k latencies, and beside what is reported of the paper's machine.
+
+Dense cycles do not depend on values, so attention of zeros is run. GPT-2's requests are rebuilt from the published
+schedule of GPT-2-small on WikiText-2: what every layer keeps of tokens and values in 32 steps after 992 tokens; and
+which requests are computed again, nearly: 300 of 323, in the first two layers of the first steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from accel.report import Report
+from accel.spatten import PRESETS, Config, RequestPlan, simulate
+from accel.spatten.topk_kernels import seeded, select_cycles
+from mappers.spatten import best_plan, request_plan
+from workloads.attention.attention import Attention, LayerAttention
+from workloads.attention.requests import RequestTable
+
+PAPER, SMALL, HBM2 = PRESETS["paper"], PRESETS["paper-1/8"], PRESETS["hbm2"]
+PUBLISHED_DRAWS, LARGEST_LIST = 100, 1024
+STEPS, PROMPT, LAYERS, HEADS, HEAD_DIM = 32, 992, 12, 12, 64
+TOKENS_KEPT = (0.9, 0.7, *(0.2,) * 4, *(0.1,) * 6)  # of each layer, from the second step on
+VALUES_KEPT = 0.2
+FIRST_VALUES = 204  # of the first step, which prunes no tokens
+STEPS_AGAIN = (12, 12, 1)  # of the first layers: all heads of so many steps are computed again
+# What a fork of the release measured: 128 multipliers, half of the lanes and channels, SRAMs of 64 lines.
+MEASURED = replace(HBM2, multipliers=128, fetch_lanes=16, hbm_channels=8, sram_bytes=64 * 192, lsb_bits=0)
+
+
+def measure() -> Mapping[str, float]:
+    """Return our value of every number in ``published/spatten.toml``, by id."""
+    return {**closed_forms(), **selections(), **generation(), "end_to_end": float(one_request().cycles)}
+
+
+def closed_forms() -> dict[str, float]:
+    """Return cycles of dense 8-bit attention without overlap."""
+
+    def cycles(config: Config, heads: int, length: int, layers: int = 1, generated: int = 0) -> float:
+        config = replace(config, lsb_bits=0, overlap=False)
+        return float(dense(config, heads, length, layers, generated).cycles)
+
+    return {
+        "bert_base_384": cycles(PAPER, 12, 384, 12),
+        "bert_base_128": cycles(PAPER, 12, 128, 12),
+        "bert_base_64": cycles(PAPER, 12, 64),
+        "bert_large_384": cycles(PAPER, 16, 384, 24),
+        "one_head_1024": cycles(PAPER, 1, 1024),
+        "one_query_1024": cycles(PAPER, 1, 1024, generated=1),
+        "queries_993": cycles(PAPER, 12, 993, generated=1),
+        "eighth_384": cycles(SMALL, 12, 384),
+        "bert_rate": dense(replace(PAPER, lsb_bits=0), 12, 384, 12).gops / 1e3,
+        "sram_bert": dense(PAPER, 12, 384).cycles / dense(larger(PAPER), 12, 384).cycles,
+    }
+
+
+def dense(config: Config, heads: int, length: int, layers: int = 1, generated: int = 0) -> Report:
+    """Run attention that keeps everything: all queries at once, or those of the last tokens."""
+    zeros = np.zeros((heads, length, HEAD_DIM), np.float32)
+    workload = Attention(
+        name=f"{heads} heads, {length} tokens",
+        layers=layers,
+        heads=heads,
+        tokens=length,
+        head_dim=HEAD_DIM,
+        causal=generated > 0,
+        prompt=length - generated,
+        summarise=generated == 0,
+        read=lambda _: LayerAttention(zeros, zeros, zeros),
+    )
+    return simulate(config, best_plan(config, workload), compare=False)
+
+
+def larger(config: Config) -> Config:
+    """Return a machine with twice the SRAMs."""
+    return replace(config, sram_bytes=2 * config.sram_bytes)
+
+
+def selections() -> dict[str, float]:
+    """Return mean cycles of the first list of the release's table, at every width; of two other lists at 16."""
+    values, live = (np.empty(LARGEST_LIST, np.int32) for _ in range(2))
+
+    def mean(lists: list[tuple[int, int]], lanes: int) -> float:
+        random = seeded(1)  # lists draw from one stream, one after the other
+        for count, rank in lists:
+            cycles = [select_cycles(count, rank, lanes, 3, random, values, live) for _ in range(PUBLISHED_DRAWS)]
+        return float(np.mean(cycles))
+
+    first = [(1024, 512)]
+    widths = {f"topk_{lanes}": mean(first, lanes) for lanes in (1, 2, 4, 8, 16, 32)}
+    return {**widths, "topk_64_of_32": mean([*first, (64, 32)], 16)}
+
+
+def generation() -> dict[str, float]:
+    """Return what is reported of GPT-2: the steps of the ablation, the sweeps, rate and power."""
+    pruned = published_schedule(keep=True, bits=6)
+    whole = {
+        "dense": simulate(PAPER, request_plan(published_schedule(keep=False, bits=12))),
+        "one_lane": simulate(replace(PAPER, topk_lanes=1), request_plan(published_schedule(keep=True, bits=12))),
+        "lanes": simulate(PAPER, request_plan(published_schedule(keep=True, bits=12))),
+    }
+    plan = request_plan(pruned)
+    full = simulate(PAPER, plan)
+    assert isinstance(plan, RequestPlan)
+    dense_bytes = 2 * int(plan_lengths().sum()) * HEAD_DIM * 12 // 8
+    return {
+        "ablation_pruning": whole["dense"].cycles / whole["one_lane"].cycles,
+        "ablation_topk": whole["one_lane"].cycles / whole["lanes"].cycles,
+        "ablation_quantization": whole["lanes"].cycles / full.cycles,
+        "dram_reduction": dense_bytes / full.total_dram_bytes,
+        "lanes_8": simulate(replace(PAPER, topk_lanes=8), plan).cycles / full.cycles,
+        "lanes_32": full.cycles / simulate(replace(PAPER, topk_lanes=32), plan).cycles,
+        "sram_gpt2": full.cycles / simulate(larger(PAPER), plan).cycles,
+        "gpt2_rate": full.gops / 1e3,
+        "gpt2_power": full.total_energy_pj * 1e-12 / full.seconds,
+    }
+
+
+def plan_lengths() -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the length of every request's context."""
+    steps = np.arange(STEPS).repeat(LAYERS * HEADS)
+    return PROMPT + 1 + steps
+
+
+def published_schedule(*, keep: bool, bits: int) -> RequestTable:
+    """Return the requests of GPT-2-small, pruned as published or not at all."""
+    requests = np.arange(STEPS * LAYERS * HEADS)
+    step, layer, head = np.unravel_index(requests, (STEPS, LAYERS, HEADS))
+    length = plan_lengths()
+    keys, values = length, length
+    if keep:
+        share = np.where(step == 0, 1.0, np.array(TOKENS_KEPT)[layer])
+        keys = np.floor(share * length + 1e-9).astype(np.int64)
+        values = np.where(step == 0, FIRST_VALUES, np.floor(VALUES_KEPT * keys + 1e-9)).astype(np.int64)
+    everywhere = np.full(len(requests), bits)
+    again = step < np.array([*STEPS_AGAIN, *(0,) * (LAYERS - len(STEPS_AGAIN))])[layer]
+    return RequestTable(
+        name=f"GPT-2-small, {bits} bit",
+        iteration=step,
+        layer=layer,
+        head=head,
+        head_dim=np.full(len(requests), HEAD_DIM),
+        length=length,
+        keys=keys,
+        key_bits=everywhere,
+        requantised=again if keep else np.zeros(len(requests), np.bool_),
+        requant_bits=np.full(len(requests), 4),
+        values=values,
+        value_bits=everywhere,
+    )
+
+
+def one_request() -> Report:
+    """Run the one request whose cycles were measured from end to end: 128 keys and values of 8 bits."""
+    one = np.array([1])
+    table = RequestTable(
+        name="one request",
+        iteration=0 * one,
+        layer=0 * one,
+        head=0 * one,
+        head_dim=HEAD_DIM * one,
+        length=128 * one,
+        keys=128 * one,
+        key_bits=8 * one,
+        requantised=np.array([False]),
+        requant_bits=0 * one,
+        values=128 * one,
+        value_bits=8 * one,
+    )
+    return simulate(MEASURED, request_plan(table))

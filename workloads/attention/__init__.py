@@ -1,0 +1,1 @@
+"""Attention: queries, keys and values of every head, from files, captures and seeded generators."""
