@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from accel.report import Report
-from accel.spatten import PRESETS, Config, RequestPlan, simulate
+from accel.spatten import PRESETS, Config, simulate
 from accel.spatten.topk_kernels import seeded, select_cycles
 from mappers.spatten import best_plan, request_plan
 from workloads.attention.attention import Attention, LayerAttention
@@ -103,14 +103,12 @@ def generation() -> dict[str, float]:
     }
     plan = request_plan(pruned)
     full = simulate(PAPER, plan)
-    assert isinstance(plan, RequestPlan)
     dense_bytes = 2 * int(plan_lengths().sum()) * HEAD_DIM * 12 // 8
     return {
         "ablation_pruning": whole["dense"].cycles / whole["one_lane"].cycles,
         "ablation_topk": whole["one_lane"].cycles / whole["lanes"].cycles,
         "ablation_quantization": whole["lanes"].cycles / full.cycles,
         "dram_reduction": dense_bytes / full.total_dram_bytes,
-        "lanes_8": simulate(replace(PAPER, topk_lanes=8), plan).cycles / full.cycles,
         "lanes_32": full.cycles / simulate(replace(PAPER, topk_lanes=32), plan).cycles,
         "sram_gpt2": full.cycles / simulate(larger(PAPER), plan).cycles,
         "gpt2_rate": full.gops / 1e3,
