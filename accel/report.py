@@ -24,7 +24,8 @@ class Report:
     machine, name : str
         Machine and workload (or layer).
     fidelity : str
-        ``simulate`` (cycle level, computes the result) or ``estimate`` (closed form).
+        ``simulate`` (cycle level, computes the result) or ``estimate`` (closed form); ``mixed`` if some layers are the
+        one and some the other.
     cycles : int
         Clock cycles from first to last.
     clock_hz : float
@@ -116,7 +117,7 @@ class Report:
         return cls(
             machine=first.machine,
             name=name,
-            fidelity=first.fidelity,
+            fidelity=first.fidelity if len({layer.fidelity for layer in layers}) == 1 else "mixed",
             cycles=sum(layer.cycles for layer in layers),
             clock_hz=first.clock_hz,
             operations=sum(layer.operations for layer in layers),

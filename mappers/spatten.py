@@ -67,7 +67,7 @@ def given_plan(config: Config, workload: Attention, token_keep: Sequence[float],
     Parameters
     ----------
     config : accel.spatten.Config
-        ``value_keep`` and ``schedule``.
+        ``value_keep``, ``schedule`` and ``fc_bits``.
     workload : Attention
     token_keep : sequence of float
         Share of the tokens, or of their importance, alive in each layer: above 0, at most 1.
@@ -97,6 +97,7 @@ def given_plan(config: Config, workload: Attention, token_keep: Sequence[float],
         heads=tuple(int(alive) for alive in heads),
         value_keep=config.value_keep,
         by_importance=config.schedule == "importance",
+        fully_connected=config.fc_bits > 0,
     )
 
 

@@ -117,7 +117,7 @@ def _show(run: Run) -> None:
     total = Table(
         title=escape(f"{report.name} on {report.machine} ({report.fidelity})"), title_justify="left", show_header=False
     )
-    stack = ", ".join(f"{cause} {count / report.cycles:.0%}" for cause, count in report.cycle_stack.items())
+    stack = ", ".join(f"{cause} {count / report.cycles:.0%}" for cause, count in report.cycle_stack.items() if count)
     traffic = ", ".join(f"{stream} {count / 1e6:.2f}" for stream, count in report.dram_bytes.items())
     energy = _total(report.total_energy_pj * 1e-9, {part: pj * 1e-9 for part, pj in report.energy_pj.items()})
     area = _total(report.total_area_mm2, report.area_mm2)
@@ -157,9 +157,13 @@ def _show_layers(console: Console, run: Run) -> None:
     layers = Table(title="layers", title_justify="left")
     counted = [name for name in ("tokens", "heads", "refetched_rows") if name in report.layers[0].counters]
     judged = list(report.layers[0].quality)
-    for heading in ("layer", "cycles", "mostly", "GOPS", "DRAM [MB]", "energy [mJ]", *counted, *judged, "laid as"):
+    laid = [] if counted else ["laid as"]  # what is counted says it
+    for heading in ("layer", "cycles", "mostly", "GOPS", "DRAM [MB]", "energy [mJ]", *counted, *judged, *laid):
+        left = heading in ("layer", "mostly", "laid as")
         layers.add_column(
-            escape(heading.replace("_", " ")), justify="left" if heading.startswith(("layer", "laid")) else "right"
+            escape(heading.replace("_", " ")),
+            justify="left" if left else "right",
+            no_wrap=heading in ("layer", "mostly"),
         )
     for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
         longest = max(layer.cycle_stack, key=lambda cause: layer.cycle_stack[cause])
@@ -170,9 +174,9 @@ def _show_layers(console: Console, run: Run) -> None:
             f"{layer.gops:.1f}",
             f"{layer.total_dram_bytes / 1e6:.2f}",
             f"{layer.total_energy_pj * 1e-9:.4f}" if layer.energy_pj else "not known",
-            *(f"{layer.counters[name]:,}" for name in counted),
-            *(f"{layer.quality[name]:.2%}" for name in judged),
-            run.describe(index),
+            *(f"{layer.counters[name]:,}" if name in layer.counters else "" for name in counted),
+            *(f"{layer.quality[name]:.2%}" if name in layer.quality else "" for name in judged),
+            *(run.describe(index) for _ in laid),
         )
     console.print(layers)
     if len(report.layers) > SHOWN_LAYERS:

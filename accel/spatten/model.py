@@ -14,6 +14,7 @@ from accel.roofline import Roofline
 from accel.spatten.arithmetic import stored_layer
 from accel.spatten.attention import Attended, Selection, attend, compared
 from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
+from accel.spatten.fully_connected import check_widths, fully_connected
 from accel.spatten.plan import Integers, Plan, RequestPlan
 from accel.spatten.technology import area_mm2, energy_pj
 from accel.spatten.timing_kernels import AGAIN, KEYS, VALUES
@@ -74,8 +75,11 @@ def simulate(config: Config, plan: Plan | RequestPlan, *, compare: bool = True) 
     Raises
     ------
     ConfigError
-        If a context does not fit the SRAMs, or a head the multipliers.
+        If a context does not fit the SRAMs, or a head the multipliers; if layers around attention are asked for whose
+        widths are not known.
     """
+    if isinstance(plan, Plan):
+        check_widths(config, plan)
     parts = _requests(config, plan) if isinstance(plan, RequestPlan) else _Cascade(config, plan, compare).parts()
     reports = []
     squares = np.zeros(2)
@@ -84,6 +88,11 @@ def simulate(config: Config, plan: Plan | RequestPlan, *, compare: bool = True) 
     for part in parts:
         report, now = _timed(config, part, now, free)
         reports.append(report)
+        if isinstance(plan, Plan) and plan.fully_connected and part.output is not None:
+            tokens, heads = len(part.output.tokens), len(part.output.heads)
+            around = fully_connected(config, plan.workload, f"{part.work.name}, FC", tokens=tokens, heads=heads)
+            reports.append(around)
+            now += around.cycles
         squares += (part.error, part.magnitude)
         masses.append(part.mass)
     quality = {}

@@ -29,6 +29,8 @@ class Plan:
     value_keep : float
         Share of a query's keys whose values are used.
     by_importance : bool
+    fully_connected : bool
+        Whether every layer is followed by its projections and feed-forward network.
     """
 
     workload: Attention
@@ -36,15 +38,20 @@ class Plan:
     heads: tuple[int, ...]
     value_keep: float
     by_importance: bool
+    fully_connected: bool = False
 
     @property
     def name(self) -> str:
         """The workload's."""
         return self.workload.name
 
-    def describe(self, layer: int) -> str:
-        """Say in a few words what a layer keeps."""
-        layer %= len(self.heads)
+    def describe(self, part: int) -> str:
+        """Say in a few words what the part of a report with this number keeps."""
+        if self.fully_connected:
+            if part % 2:
+                return ""
+            part //= 2
+        layer = part % len(self.heads)
         kind = "importance" if self.by_importance else "tokens"
         return f"{self.token_keep[layer]:.0%} {kind}, {self.value_keep:.0%} values"
 

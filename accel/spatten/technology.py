@@ -21,6 +21,7 @@ from workloads.units import BITS_PER_BYTE
 if TYPE_CHECKING:
     from accel.spatten.work import Work
 
+COMPONENTS = ("qk", "softmax", "topk", "pv", "key_sram", "value_sram", "dram")
 FLOAT_STEPS = 8  # multiplications and additions of a score
 WORD_BYTES = 4
 LARGEST_BANK_BYTES = 65536
@@ -52,9 +53,7 @@ def energy_pj(config: Config, work: Work, units: Mapping[str, int], dram_bytes: 
     dram_bytes : mapping of str to int
         By stream.
     """
-    published = _published()
-    exponent = math.log(published["multiply_32_bit_pj"] / published["multiply_8_bit_pj"]) / math.log(32 / 8)
-    multiply = published["multiply_8_bit_pj"] * (OPERAND_BITS / 8) ** exponent + published["add_32_bit_pj"]
+    published, multiply = _published(), _multiply_pj()
     score = FLOAT_STEPS * (published["multiply_float32_pj"] + published["add_float32_pj"])
     bank = _bank(config)
     line_bits = OPERAND_BITS * config.multipliers
@@ -70,6 +69,26 @@ def energy_pj(config: Config, work: Work, units: Mapping[str, int], dram_bytes: 
         + dram_bytes["v_read"] * BITS_PER_BYTE * bank.write_pj_per_bit,
         "dram": sum(dram_bytes.values()) * 1e12 / published["hbm_bytes_per_joule"],
     }
+
+
+def fully_connected_pj(config: Config, macs: int, weights: int, dram_bytes: int) -> dict[str, float]:
+    """Return the energy of layers around attention [pJ]: half on either array; a weight is written and read once."""
+    bank = _bank(config)
+    moved = weights * OPERAND_BITS * (bank.read_pj_per_bit + bank.write_pj_per_bit)
+    return {
+        "qk": macs * _multiply_pj() / 2,
+        "pv": macs * _multiply_pj() / 2,
+        "key_sram": moved / 2,
+        "value_sram": moved / 2,
+        "dram": dram_bytes * 1e12 / _published()["hbm_bytes_per_joule"],
+    }
+
+
+def _multiply_pj() -> float:
+    """Return what a 12-bit multiplication and its addition cost."""
+    published = _published()
+    exponent = math.log(published["multiply_32_bit_pj"] / published["multiply_8_bit_pj"]) / math.log(32 / 8)
+    return float(published["multiply_8_bit_pj"] * (OPERAND_BITS / 8) ** exponent + published["add_32_bit_pj"])
 
 
 @cache
