@@ -35,13 +35,22 @@ def _entries(kind: str) -> list[tuple[str, str]]:
         entries = [(name, entry.description) for name, entry in NETWORKS.items()]
         if kind == "networks":
             return entries
+        from workloads.attention.catalog import ATTENTION_WORKLOADS
         from workloads.sparse.catalog import SPARSE_WORKLOADS
 
         files = [
             ("TABLE.csv", "a layer table: name, kind, batch, in_h, ... as in examples/lenet5.csv"),
             ("MATRIX.npz, .mtx, .mtx.gz", "a sparse matrix, as scipy saves it or in the Matrix Market format"),
         ]
-        return entries + list(SPARSE_WORKLOADS.items()) + files
+        files += [
+            ("ATTENTION.npz", "queries, keys and values: arrays q, k, v of shape (layers, heads, tokens, head_dim)"),
+            (
+                "REQUESTS.csv, .csv.gz",
+                "attention's requests, a query of a head each, as SpAtten's authors publish them",
+            ),
+            ("config.json", "attention of a Hugging Face model's shape, generated: config.json:length=384"),
+        ]
+        return [*entries, *SPARSE_WORKLOADS.items(), *ATTENTION_WORKLOADS.items(), *files]
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
     return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 

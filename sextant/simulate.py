@@ -159,11 +159,10 @@ def _show_layers(console: Console, run: Run) -> None:
     judged = list(report.layers[0].quality)
     laid = [] if counted else ["laid as"]  # what is counted says it
     for heading in ("layer", "cycles", "mostly", "GOPS", "DRAM [MB]", "energy [mJ]", *counted, *judged, *laid):
-        left = heading in ("layer", "mostly", "laid as")
         layers.add_column(
             escape(heading.replace("_", " ")),
-            justify="left" if left else "right",
-            no_wrap=heading in ("layer", "mostly"),
+            justify="left" if heading in ("layer", "mostly", "laid as") else "right",
+            no_wrap=heading in ("layer", "cycles", "mostly"),
         )
     for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
         longest = max(layer.cycle_stack, key=lambda cause: layer.cycle_stack[cause])
@@ -175,7 +174,7 @@ def _show_layers(console: Console, run: Run) -> None:
             f"{layer.total_dram_bytes / 1e6:.2f}",
             f"{layer.total_energy_pj * 1e-9:.4f}" if layer.energy_pj else "not known",
             *(f"{layer.counters[name]:,}" if name in layer.counters else "" for name in counted),
-            *(f"{layer.quality[name]:.2%}" if name in layer.quality else "" for name in judged),
+            *(f"{layer.quality[name]:.1%}" if name in layer.quality else "" for name in judged),
             *(run.describe(index) for _ in laid),
         )
     console.print(layers)

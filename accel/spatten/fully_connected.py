@@ -61,7 +61,7 @@ def fully_connected(config: Config, workload: Attention, name: str, *, tokens: i
         compute_bound_cycles=multiplying,
         bandwidth_bound_cycles=reading,
         dram_bytes={"weight_read": read},
-        cycle_stack={"weight_read" if reading > multiplying else "fully_connected": cycles},
+        cycle_stack={"weight_read" if reading > multiplying else "fc": cycles},
         energy_pj={**dict.fromkeys(COMPONENTS, 0.0), **fully_connected_pj(config, macs, blocks * weights, read)},
         area_mm2=area_mm2(config),
         counters={"fc_multiplies": macs},

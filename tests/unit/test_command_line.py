@@ -14,6 +14,7 @@ import pytest
 
 from sextant.__main__ import COMMANDS, main
 from tests.command_line import sextant
+from workloads.attention.catalog import ATTENTION_WORKLOADS
 from workloads.catalog import NETWORKS, build_table
 from workloads.layer_csv import REQUIRED, write_layers
 from workloads.sparse.catalog import SPARSE_WORKLOADS
@@ -281,13 +282,20 @@ def test_help_names_every_command() -> None:
         assert " ".join(text.split()) in " ".join(ran.out.split())
 
 
+PRESETS = [
+    *(f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "spatten")),
+    *("spatten paper-1/8", "spatten hbm2", "outerspace paper"),
+]
+FILES = ("TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz", "REQUESTS.csv, .csv.gz", "config.json")
+
+
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("machines", ["bitfusion", "bitserial", "systolic", "sparch", "outerspace"]),
-        ("presets", [f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "outerspace")]),
+        ("machines", ["bitfusion", "bitserial", "systolic", "sparch", "spatten", "outerspace"]),
+        ("presets", PRESETS),
         ("networks", list(NETWORKS)),
-        ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, "TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz"]),
+        ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, *ATTENTION_WORKLOADS, *FILES]),
         ("recipes", ["examples/edge_vision.toml"]),
     ],
 )
