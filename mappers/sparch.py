@@ -13,17 +13,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from accel.config import Share
 from accel.sparch.config import Config
-from accel.sparch.plan import IndexArray, Plan, Positions
-from workloads.errors import WorkloadError
+from accel.sparch.merge_kernels import weigh_columns
+from accel.sparch.plan import IndexArray, Plan, Positions, SamplePlan
+from workloads.errors import ConfigError, WorkloadError
 from workloads.sparse.product import SparseProduct
 
 if TYPE_CHECKING:
     import networkx as nx
 
 MOST_ELEMENTS = 2**31 - 1
+SHARE = 0.1  # of the multiplications that a sample measures, if nothing else is asked for
+SLABS = 16  # of a sample; docs/sparch.md says what other numbers do
+Rows = npt.NDArray[np.bool_]
 Weighted = list[tuple[int, int]]  # (weight, input), the lightest first where it matters
 
 
@@ -46,15 +52,12 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
     WorkloadError
         If a matrix has more elements than 32 bits count.
     """
-    most = max(product.a.nnz, product.b.nnz)
-    if most > MOST_ELEMENTS:
-        raise WorkloadError(product.name, "elements", most, f"at most {MOST_ELEMENTS}")
+    _check_size(product)
     pointers, elements, addresses = _condensed(product) if config.condensing else _columns(product)
     lengths = np.diff(product.b.indptr).astype(np.int32)[product.a.indices]
     weights = _sum_ranges(lengths[elements], pointers)
     kept, sizes = weights > 0, np.diff(pointers)
     weights = weights[kept]
-    order = huffman_rounds if config.huffman else arrival_rounds
     return Plan(
         product=product,
         leaves_per_round=config.leaves,
@@ -62,11 +65,170 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
         leaf_elements=elements[np.repeat(kept, sizes)],
         addresses=addresses,
         weights=weights,
-        rounds=order(weights, config.leaves),
+        rounds=_schedule(config, weights),
+        marked_rows=np.empty(0, np.int64),
         pipelined_merge=config.pipelined_merge,
         condensing=config.condensing,
         huffman=config.huffman,
     )
+
+
+def sample_plan(config: Config, product: SparseProduct, share: float = SHARE, seed: int = 0) -> SamplePlan:
+    """Lay slabs of A's rows as ``best_plan`` lays the whole product.
+
+    Slabs hold equal parts of the multiplications, each anywhere in an equal part of all. Rows that come before a slab
+    are run, too, but not measured: with them A is read from every memory channel once; they have at most as many
+    elements as the slab. Rows around those are walked by the prefetcher alone, as far as it could see them from the
+    slab, or the slab from them.
+
+    Parameters
+    ----------
+    config : accel.sparch.Config
+    product : SparseProduct
+    share : float
+        Of the multiplications, to be measured. Above 0, at most 1.
+    seed : int
+        Of the slabs' places.
+
+    Returns
+    -------
+    SamplePlan
+
+    Raises
+    ------
+    ConfigError
+        If the share is not allowed.
+    WorkloadError
+        If a matrix has more elements than 32 bits count.
+    """
+    _check_share(share)
+    _check_size(product)
+    a = product.a
+    weights, sizes, done = _weigh(config, product)
+    kept = weights > 0
+    rounds = _schedule(config, weights[kept])
+    measured = _slabs(done, share, seed)
+    run = _with_opening(config, measured, a.indptr)
+    walked = _with_walked(config, run, a.indptr, len(rounds))
+    rows = np.flatnonzero(walked)
+    part = SparseProduct(product.name, a[rows], product.b)
+    row_sizes, places = np.diff(part.a.indptr), np.arange(part.a.nnz)
+    multiplied = np.repeat(run[rows], row_sizes)
+    column = places - np.repeat(part.a.indptr[:-1], row_sizes) if config.condensing else part.a.indices
+    element_leaves = np.where(kept, np.cumsum(kept) - 1, -1)[column]
+    positions = places + np.repeat(a.indptr[rows] - part.a.indptr[:-1], row_sizes)
+    addresses = positions.astype(np.int32) if config.condensing else _columns(product)[2][positions]
+    return SamplePlan(
+        product=product,
+        share=share,
+        slabs=_part_plan(
+            config, part, multiplied, element_leaves, addresses, rounds, int(kept.sum()), _turns(measured[rows])
+        ),
+        multiplied=multiplied,
+        measured=np.repeat(measured[rows], row_sizes),
+        element_leaves=element_leaves,
+        looked_ahead=int(sizes[kept].sum()),
+        multiplies=int(done[-1]),
+    )
+
+
+def _weigh(config: Config, product: SparseProduct) -> tuple[IndexArray, IndexArray, IndexArray]:
+    """Return the products and the elements of every column, and the products before every row and of all."""
+    a, lengths = product.a, np.diff(product.b.indptr).astype(np.int32)
+    columns = int(np.diff(a.indptr).max(initial=0)) if config.condensing else a.shape[1]
+    weights, sizes = np.zeros((2, columns), np.int64)
+    done = np.empty(a.shape[0] + 1, np.int64)
+    weigh_columns(a.indptr, a.indices, lengths, config.condensing, weights, sizes, done)
+    return weights, sizes, done
+
+
+def _part_plan(
+    config: Config, part: SparseProduct, multiplied: Rows, element_leaves: IndexArray, addresses: Positions,
+    rounds: tuple[IndexArray, ...], leaves: int, marked_rows: IndexArray,
+) -> Plan:  # fmt: skip
+    """Return the whole's plan for the elements of some rows that are multiplied."""
+    elements = np.flatnonzero(multiplied & (element_leaves >= 0)).astype(np.int32)
+    leaf = element_leaves[elements]
+    lengths = np.diff(part.b.indptr)
+    return Plan(
+        product=part,
+        leaves_per_round=config.leaves,
+        leaf_pointers=np.concatenate(([0], np.cumsum(np.bincount(leaf, minlength=leaves)))),
+        leaf_elements=elements[np.argsort(leaf.astype(np.min_scalar_type(leaves)), kind="stable")],
+        addresses=addresses,
+        weights=np.bincount(leaf, lengths[part.a.indices[elements]], leaves).astype(np.int64),
+        rounds=rounds,
+        marked_rows=marked_rows,
+        pipelined_merge=config.pipelined_merge,
+        condensing=config.condensing,
+        huffman=config.huffman,
+    )
+
+
+def _slabs(done: IndexArray, share: float, seed: int) -> Rows:
+    """Choose rows by the products before them: a slab has those whose middle product lies in it."""
+    stratum = int(done[-1]) / SLABS
+    size = share * stratum
+    middle = (done[1:] + done[:-1]) / 2
+    begins = np.arange(SLABS) * stratum + np.random.default_rng(seed).random(SLABS) * (stratum - size)
+    chosen = np.zeros(len(middle), np.bool_)
+    firsts, ends = np.searchsorted(middle, begins), np.searchsorted(middle, begins + size, "right")
+    for first, end in zip(firsts.tolist(), ends.tolist(), strict=True):
+        chosen[first:end] = True
+    if stratum and not np.diff(done)[chosen].any():
+        chosen[np.argmax(np.diff(done))] = True  # no row's middle product lies in a slab
+    return chosen
+
+
+def _with_opening(config: Config, measured: Rows, pointers: IndexArray) -> Rows:
+    """Add the rows before each slab with which A is read from every memory channel once, at most as many as it has."""
+    chosen = measured.copy()
+    enough = config.hbm_interleave_bytes * config.hbm_channels // config.element_bytes
+    for first, end in _stretches(measured):
+        begin = pointers[first]
+        elements = min(enough, pointers[end] - begin)
+        chosen[np.searchsorted(pointers, begin - elements, "right") - 1 : first] = True
+    return chosen
+
+
+def _with_walked(config: Config, run: Rows, pointers: IndexArray, rounds: int) -> Rows:
+    """Add the rows around those that are run whose elements could be in a round's look-ahead FIFO with theirs."""
+    chosen = run.copy()
+    if config.prefetcher:
+        reach = config.look_ahead * rounds
+        for first, end in _stretches(run):
+            before, after = np.searchsorted(pointers, (pointers[first] - reach, pointers[end] + reach))
+            chosen[before:after] = True
+    return chosen
+
+
+def _stretches(rows: Rows) -> list[tuple[int, int]]:
+    """Return the first row of every stretch of chosen rows, and the row after its last."""
+    turns = _turns(rows).tolist()
+    return list(zip(turns[::2], turns[1::2], strict=True))
+
+
+def _turns(rows: Rows) -> IndexArray:
+    """Return the rows that begin a stretch of chosen ones, and the rows that follow one, in turn."""
+    return np.flatnonzero(np.diff(rows, prepend=False, append=False))
+
+
+def _check_share(share: float) -> None:
+    try:
+        Share().accept(share)
+    except ValueError:
+        raise ConfigError("sparch", "sample", share, str(Share())) from None
+
+
+def _check_size(product: SparseProduct) -> None:
+    most = max(product.a.nnz, product.b.nnz)
+    if most > MOST_ELEMENTS:
+        raise WorkloadError(product.name, "elements", most, f"at most {MOST_ELEMENTS}")
+
+
+def _schedule(config: Config, weights: IndexArray) -> tuple[IndexArray, ...]:
+    order = huffman_rounds if config.huffman else arrival_rounds
+    return order(weights, config.leaves)
 
 
 def merge_tree(plan: Plan) -> nx.DiGraph[int]:

@@ -46,7 +46,7 @@ def _entries(kind: str) -> list[tuple[str, str]]:
             ("ATTENTION.npz", "queries, keys and values: arrays q, k, v of shape (layers, heads, tokens, head_dim)"),
             (
                 "REQUESTS.csv, .csv.gz",
-                "attention's requests, a query of a head each, as SpAtten's authors publish them",
+                "a query of a head each, in the columns SpAtten's authors publish",
             ),
             ("config.json", "attention of a Hugging Face model's shape, generated: config.json:length=384"),
         ]

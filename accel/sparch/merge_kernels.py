@@ -16,7 +16,7 @@ Source: Zhang et al., "SpArch", HPCA 2020: comparator-array merger, adder slice 
 
 import numpy as np
 
-from accel.jit import kernel
+from accel.jit import lean_kernel
 
 NO_KEY = np.uint32(0xFFFFFFFF)  # ends a run: greater than every key
 WORD_BITS = 64
@@ -31,19 +31,43 @@ LANE_0, LANE_1 = np.int64(0), np.int64(1)
 CHUNK = np.int64(64)  # elements merged before their bits are stored
 
 
-@kernel
-def order_elements(slot_leaves, leaf_pointers, leaf_elements, element_row, element_k, rows, row, slot, position, k):
+@lean_kernel
+def weigh_columns(pointers, element_k, lengths, condensed, weights, sizes, done):
+    """Weigh the columns of A, or of A condensed, and its rows, by their products.
+
+    Contract
+    --------
+    pointers, element_k : of A
+    lengths             : int32[rows of B]     elements of each
+    condensed           : bool                 a column holds the elements of one place in their rows
+    weights, sizes      : int64[columns]       zero; written: products and elements of each
+    done                : int64[rows of A + 1] written: products before each row, and of all
+    """
+    total = np.int64(0)
+    for i in range(len(pointers) - 1):
+        done[i] = total
+        for e in range(pointers[i], pointers[i + 1]):
+            k = np.int64(element_k[e])
+            column = e - pointers[i] if condensed else k
+            weights[column] += lengths[k]
+            sizes[column] += 1
+            total += lengths[k]
+    done[len(pointers) - 1] = total
+
+
+@lean_kernel
+def order_elements(slot_leaves, leaf_pointers, leaf_elements, element_row, element_k, begin, row, slot, position, k):
     """Order the elements of a round by row, then by slot; return how many there are.
 
     Contract
     --------
     slot_leaves          : int64[slots]      leaf of a slot, -1 for a slot that is no leaf
     element_row, _k      : int32[nnz of A]   row of each element of A, and of B it multiplies
-    rows                 : int               of A
+    begin                : int64[rows + 1]   zero; scratch
     row, slot, k         : int32[elements]   written
     position             : int32[elements]   written: which element of A
     """
-    begin = np.zeros(rows + 1, np.int64)
+    rows = len(begin) - 1
     for leaf in slot_leaves:
         if leaf >= 0:
             for at in range(leaf_pointers[leaf], leaf_pointers[leaf + 1]):
@@ -66,16 +90,17 @@ def order_elements(slot_leaves, leaf_pointers, leaf_elements, element_row, eleme
     return total
 
 
-@kernel
-def cut_rows(row, k, b_pointers, reload_row, rows, most_work, most_rows, first_rows):
+@lean_kernel
+def cut_rows(row, k, b_pointers, reload_row, work, most_work, most_rows, first_rows):
     """Cut a round's rows into blocks of at most ``most_work`` stream elements where rows allow; return how many.
 
     Contract
     --------
     reload_row : int32[elements reloaded]   their rows, in any order
+    work       : int64[rows]                zero; written: stream elements of each row
     first_rows : int64[rows + 1]            written: the first row of each block, then ``rows``
     """
-    work = np.zeros(rows, np.int64)
+    rows = len(work)
     for e in range(len(row)):
         work[row[e]] += b_pointers[k[e] + 1] - b_pointers[k[e]]
     for i in reload_row:
@@ -97,7 +122,7 @@ def cut_rows(row, k, b_pointers, reload_row, rows, most_work, most_rows, first_r
     return blocks + 1, largest
 
 
-@kernel
+@lean_kernel
 def repeat_side(bits, word, at, side, count):
     """Append ``count`` elements that all come from one side, and all leave, to a node's bits, zero so far."""
     while count > 0:
@@ -111,7 +136,7 @@ def repeat_side(bits, word, at, side, count):
         count -= here
 
 
-@kernel
+@lean_kernel
 def append_bits(bits, word, at, codes, lane, count):
     """Append a chunk's codes to a node's stream; return the bits the stream then has."""
     side = leaves = np.uint64(0)
@@ -133,8 +158,8 @@ def append_bits(bits, word, at, codes, lane, count):
     return at + count
 
 
-@kernel
-def merge_queue(keys, queue, waiting, bits):
+@lean_kernel
+def merge_queue(keys, queue, waiting, bits, codes, code0, code1):
     """Merge pairs of runs, two pairs at a time: one alone waits for its own last comparison.
 
     Contract
@@ -142,10 +167,9 @@ def merge_queue(keys, queue, waiting, bits):
     keys  : uint32[]            runs, each ended by ``NO_KEY``
     queue : int64[waiting, 7]   left run, right run, output run (indices of keys); elements of both; first word and
                                 bits used of the node's stream; the last column is written: elements put out
+    codes : uint64[2, CHUNK // 8]   scratch
+    code0, code1 : uint8[CHUNK]     the bytes of its rows
     """
-    codes = np.zeros((2, CHUNK // 8), np.uint64)
-    code0 = codes[0].view(np.uint8)
-    code1 = codes[1].view(np.uint8)
     upcoming = np.int64(0)
     q0 = q1 = np.int64(-1)
     left0 = left1 = at0 = at1 = np.int64(0)
@@ -217,10 +241,11 @@ def merge_queue(keys, queue, waiting, bits):
         at0 = append_bits(bits, queue[q0, 4], at0, codes, LANE_0, steps)
 
 
-@kernel
+@lean_kernel
 def merge_round(
     layers, columns, row, slot, k, b_pointers, b_columns, slot_reloads, reload_pointers, reload_row, reload_column,
-    first_rows, blocks, largest, bits, node_word, taken, passed, out_row, out_column,
+    first_rows, blocks, bits, node_word, taken, passed, out_row, out_column, arena, run, size, fill, cursor, queue,
+    queued, codes, code0, code1,
 ):  # fmt: skip
     """Merge one round; return how many elements come out.
 
@@ -230,22 +255,22 @@ def merge_round(
     row, slot, k          : int32[elements]         from ``order_elements``
     slot_reloads          : int64[slots]            which reloaded stream a slot has, -1 for a leaf
     reload_pointers       : int64[reloads + 1]      of the streams in ``reload_row`` and ``reload_column``
-    first_rows, blocks    : from ``cut_rows``; ``largest`` is the most work of a block
+    first_rows, blocks    : from ``cut_rows``
     bits                  : uint64[]                zero; written
     node_word             : int64[2**layers]        first word of a node's stream; 0: its right side is never used
     taken                 : int64[2**layers]        zero; written: elements each node takes
     passed                : int64[2**(layers + 1)]  zero; written: elements that enter each FIFO
     out_row, out_column   : int32[]                 written, sorted
+    arena                 : uint32[(layers + 1) * (largest + 2**(layers + 1)) + 2]   scratch; ``largest`` is the most
+                                                    work of a block
+    run, size             : int64[2**(layers + 1)]  scratch; 0 where there is no slot
+    fill                  : int64[slots]            scratch
+    cursor                : int64[reloads + 1]      scratch, as ``reload_pointers``
+    queue, queued         : int64[2**layers, 7], int64[2**layers]   scratch
+    codes, code0, code1   : scratch of ``merge_queue``
     """
     leaves = np.int64(1) << layers
     slots = len(slot_reloads)
-    arena = np.empty((layers + 1) * (largest + 2 * leaves) + 2, np.uint32)
-    run = np.zeros(2 * leaves, np.int64)
-    size = np.zeros(2 * leaves, np.int64)
-    fill = np.zeros(slots, np.int64)
-    cursor = reload_pointers.copy()
-    queue = np.zeros((leaves, 7), np.int64)
-    queued = np.zeros(leaves, np.int64)
     out = np.int64(0)
     e0 = np.int64(0)
     for block in range(blocks):
@@ -313,7 +338,7 @@ def merge_round(
                     passed[node] += left + right
                 taken[node] += left + right
             if waiting > 0:
-                merge_queue(arena, queue, waiting, bits)
+                merge_queue(arena, queue, waiting, bits, codes, code0, code1)
             for q in range(waiting):
                 size[queued[q]] = queue[q, 6]
                 passed[queued[q]] += queue[q, 6]
@@ -332,17 +357,15 @@ def merge_round(
     return out
 
 
-@kernel
-def accumulate(
-    a_pointers, a_columns, a_values, b_pointers, b_columns, b_values, c_pointers, c_columns, columns, c_values
-):
+@lean_kernel
+def accumulate(a_pointers, a_columns, a_values, b_pointers, b_columns, b_values, c_pointers, c_columns, sums, c_values):
     """Add up the products of every element of C, in the order of A's elements: Gustavson's order, and scipy's.
 
     Contract
     --------
-    c_values : float64[nnz of C]   written
+    sums     : float64[columns of C]   zero; scratch
+    c_values : float64[nnz of C]       written
     """
-    sums = np.zeros(columns, np.float64)
     for i in range(len(a_pointers) - 1):
         for e in range(a_pointers[i], a_pointers[i + 1]):
             value = a_values[e]

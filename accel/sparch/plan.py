@@ -35,6 +35,8 @@ class Plan:
         Products of each leaf.
     rounds : tuple of ndarray of int64
         Inputs of each round, slot by slot; the last round makes the result.
+    marked_rows : ndarray of int64
+        Rows of A before which each round's result is to be counted: where a sample's slabs begin and end.
     pipelined_merge, condensing, huffman : bool
         The techniques it was made with. Without the first, leaves were written to memory before they are merged.
     """
@@ -46,9 +48,15 @@ class Plan:
     addresses: Positions
     weights: IndexArray
     rounds: tuple[IndexArray, ...]
+    marked_rows: IndexArray
     pipelined_merge: bool
     condensing: bool
     huffman: bool
+
+    @property
+    def multiplies(self) -> int:
+        """Products of all leaves."""
+        return int(self.weights.sum())
 
     @property
     def leaves(self) -> int:
@@ -72,3 +80,56 @@ class Plan:
         """Say in a few words how the product is laid."""
         rounds = f"{self.leaves} partial matrices in {len(self.rounds)} rounds of up to {self.leaves_per_round}"
         return f"{rounds}, at most {self.predicted_spill:,} elements spilled"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamplePlan:
+    """Slabs of a product's rows, laid as in the whole product.
+
+    Attributes
+    ----------
+    product : SparseProduct
+        The whole.
+    share : float
+        Of the whole's multiplications, which the slabs hold about. Above 0, at most 1.
+    slabs : Plan
+        Of the rows of A that are in slabs or come before one: leaves and rounds are the whole's, and the leaves'
+        elements those that are multiplied.
+    multiplied : ndarray of bool, shape (nnz of the slabs' A,)
+        Whether an element is multiplied; the others only fill the prefetch buffer.
+    measured : ndarray of bool, shape (nnz of the slabs' A,)
+        Whether it is in a slab: the cycles in which these are multiplied are measured.
+    element_leaves : ndarray of int64, shape (nnz of the slabs' A,)
+        The leaf of each element, -1 for one that is dropped because its leaf has no products.
+    looked_ahead, multiplies : int
+        Elements of A in the whole's leaves, and their products.
+    """
+
+    product: SparseProduct
+    share: float
+    slabs: Plan
+    multiplied: npt.NDArray[np.bool_]
+    measured: npt.NDArray[np.bool_]
+    element_leaves: IndexArray
+    looked_ahead: int
+    multiplies: int
+
+    @property
+    def leaves(self) -> int:
+        """How many partial matrices the whole has before merging."""
+        return self.slabs.leaves
+
+    @property
+    def rounds(self) -> tuple[IndexArray, ...]:
+        """Inputs of each round."""
+        return self.slabs.rounds
+
+    @property
+    def sampled_multiplies(self) -> int:
+        """Multiplications that are run, measured or not."""
+        return int(self.slabs.weights.sum())
+
+    def describe(self) -> str:
+        """Say in a few words how the product is laid, and how much of it is run."""
+        rounds = f"{self.leaves} partial matrices in {len(self.rounds)} rounds of up to {self.slabs.leaves_per_round}"
+        return f"{rounds}; {self.sampled_multiplies:,} of {self.multiplies:,} multiplications run"

@@ -16,191 +16,231 @@ use and for parts of rows is Sextant's.
 import numpy as np
 
 from accel.bits import highest_one
-from accel.jit import kernel
+from accel.jit import inlined_kernel, lean_kernel
+from accel.sparch.timing_kernels import (
+    UNIT_A,
+    UNIT_AFTER,
+    UNIT_BEGIN,
+    UNIT_BITS,
+    UNIT_LAST,
+    UNIT_LENGTH,
+    UNIT_LOADER,
+    UNIT_NEXT,
+    UNIT_SLOT,
+)
 
 NOWHERE = -1
 LISTED = -1  # a resident row without a known use
 HELD = -2  # a row that is not in the buffer, or was used by one of the last elements
 WORD = 64
-ONE = np.uint64(1)
+# Elements of the record of a row of B. One more record stands behind the last row's: both ends of the list of rows
+# without a known use, and where the rows end.
+(
+    RESIDENT,  # its lines in the buffer
+    OLDER,  # its neighbours in the list
+    NEWER,
+    KNOWN,  # LISTED, HELD, or the element that is known to use it next
+    LAST_USER,  # the element of this round that used it last, -1 for none
+    UPCOMING,  # while elements are walked backwards, the last one that used it
+    FIRST_LINE,
+    BEGIN,  # of its elements
+) = (np.uint64(n) for n in range(8))
+ROW_SHIFT = 3
+ROW_BITS = np.uint64(ROW_SHIFT)
+RECORD = np.uint64(1 << ROW_SHIFT)
+# Elements of a line's record: the units of this round that loaded it, and that used it last; -1 for none.
+LOADED_BY, USED_BY = (np.uint64(n) for n in range(2))
+LINE_SHIFT = 1
+LINE_BITS = np.uint64(LINE_SHIFT)
+ZERO, ONE, SIX, LOW_SIX = (np.uint64(n) for n in (0, 1, 6, 63))
 
 
-@kernel
-def unlink(older, newer, row):
+@inlined_kernel
+def unlink(rows, row):
     """Take a row out of the list of rows without a known use."""
-    newer[older[row]] = newer[row]
-    older[newer[row]] = older[row]
+    older, newer = rows[(row << ROW_BITS) + OLDER], rows[(row << ROW_BITS) + NEWER]
+    rows[(np.uint64(older) << ROW_BITS) + NEWER] = newer
+    rows[(np.uint64(newer) << ROW_BITS) + OLDER] = older
 
 
-@kernel
-def append(older, newer, row):
-    """Put a row at the young end of the list; the list's ends meet in its last index."""
-    end = len(older) - 1
-    older[row] = older[end]
-    newer[row] = end
-    newer[older[end]] = row
-    older[end] = row
+@inlined_kernel
+def last_use(uses, word):
+    """Return the last of the next uses in a word that has some."""
+    return (word << SIX) + np.uint64(highest_one(uses[word]))
 
 
-@kernel
-def let_go(e, k, entered, following, last_user, resident, known, uses, older, newer):
-    """Make the row of a past element replaceable, if no later one has used it; return the word of its next use."""
-    row = k[e]
-    if last_user[row] != e or resident[row] == 0:
-        return 0
+@lean_kernel
+def let_go(e, k, entered, following, rows, end, uses):
+    """Make the row of a past element replaceable, if no later one has used it; return the word of its next use.
+
+    The youngest end of the list is before its last record, ``end``.
+    """
+    row = np.uint64(k[e])
+    at = row << ROW_BITS
+    if rows[at + LAST_USER] != e or rows[at + RESIDENT] == 0:
+        return ZERO
     upcoming = following[e]
     if upcoming == NOWHERE or upcoming >= entered:
-        known[row] = LISTED
-        append(older, newer, row)
-        return 0
-    known[row] = upcoming
-    uses[upcoming >> 6] |= ONE << np.uint64(upcoming & 63)
-    return upcoming >> 6
+        rows[at + KNOWN] = LISTED
+        last = rows[(end << ROW_BITS) + OLDER]
+        rows[at + OLDER] = last
+        rows[at + NEWER] = end
+        rows[(np.uint64(last) << ROW_BITS) + NEWER] = row
+        rows[(end << ROW_BITS) + OLDER] = row
+        return ZERO
+    rows[at + KNOWN] = upcoming
+    uses[np.uint64(upcoming) >> SIX] |= ONE << (np.uint64(upcoming) & LOW_SIX)
+    return np.uint64(upcoming) >> SIX
 
 
-@kernel
+@lean_kernel
 def place_units(
-    slot, k, b_pointers, line_elements, lines, look_ahead, distance, reuse, resident, older, newer, line_pointers,
-    line_loader, line_user, following, seen, known, last_user, uses, unit_slot, unit_length, unit_begin, unit_next,
-    unit_loader, unit_after, unit_last, first_unit, totals,
+    slot, k, place, line_elements, lines, look_ahead, distance, reuse, rows, line, following, uses, unit, first_unit,
+    totals,
 ):  # fmt: skip
     """Walk a round's elements in order; write its units and what the buffer does for each.
 
     Contract
     --------
-    slot, k        : int32[elements]
-    distance       : int                  elements the prefetcher is ahead of the multipliers
-    reuse          : int                  0: lines pass through the buffer and are never found again
-    resident       : int32[rows of B]     lines of each row in the buffer; kept from round to round
-    older, newer   : int32[rows of B + 1] list of resident rows without a known use, the last index both its ends
-    line_pointers  : int64[rows of B + 1] first line of each row
-    line_loader, line_user : int32[lines of B]   unit of this round that loaded a line, and that used it last; -1
-    following      : int32[elements]      scratch: the next element that uses the same row
-    seen, last_user : int32[rows of B]    scratch, -1
-    known          : int32[rows of B]     scratch: LISTED for rows in the buffer, HELD for others; then known next uses
-    uses           : uint64[]             scratch, 0; bit e: a row in the buffer is next used by element e
-    unit_slot      : int32[units]         written: where the products go
-    unit_length, unit_begin : int32[units]   written: elements, and the first one's index in B
-    unit_next      : int32[units]         written: the next unit of the same slot, -1 for none
-    unit_loader    : int32[units]         written: the unit that loads the line (itself: a miss), -1: an earlier round
-    unit_after     : int32[units]         written: for a miss, the last user of what it replaces; -1 for none
-    unit_last      : uint8[units]         written: 1 if it ends its element of A
-    first_unit     : int32[slots]         written: each slot's first unit, -1 for none
-    totals         : int64[3]             added to: elements found, elements missed; the last one, set: lines free
+    slot, k    : int32[elements]
+    place      : int32[elements]               where each element of A lies, in elements
+    distance   : int                           elements the prefetcher is ahead of the multipliers
+    reuse      : int                           0: lines pass through the buffer and are never found again
+    rows       : int32[(rows of B + 1) << ROW_SHIFT]   kept from round to round, but for:
+        KNOWN                                  LISTED for rows in the buffer, HELD for others
+        LAST_USER, UPCOMING                    -1
+    line       : int32[lines of B << LINE_SHIFT]       scratch, -1
+    following  : int32[elements]               scratch: the next element that uses the same row
+    uses       : uint64[]                      scratch, 0; bit e: a row in the buffer is next used by element e
+    unit       : int32[units << UNIT_SHIFT]    written, a record for each unit:
+        UNIT_SLOT                 where the products go
+        UNIT_LENGTH, UNIT_BEGIN   elements, and the first one's index in B
+        UNIT_NEXT                 the next unit of the same slot, -1 for none
+        UNIT_LOADER               the unit that loads the line (itself: a miss), -1: an earlier round
+        UNIT_AFTER                for a miss, the last user of what it replaces; -1 for none
+        UNIT_LAST                 1 if it ends its element of A
+        UNIT_A                    that element's place
+    first_unit : int32[slots]                  written: each slot's first unit, -1 for none
+    totals     : int64[3]                      added to: elements found, elements missed; the last one, set: lines free
     """
     elements = len(k)
-    for e in range(elements - 1, -1, -1):
-        following[e] = seen[k[e]]
-        seen[k[e]] = e
+    end = np.uint64((len(rows) >> ROW_SHIFT) - 1)
+    oldest = (end << ROW_BITS) + NEWER
+    for n in range(elements):
+        e = np.uint64(elements - 1 - n)
+        at = (np.uint64(k[e]) << ROW_BITS) + UPCOMING
+        following[e] = rows[at]
+        rows[at] = e
     passed_by = np.int64(NOWHERE)  # the last unit on a line that a long row passed through, which is free
     gone = np.int64(0)  # elements whose rows may be replaced, but for later uses
-    farthest = np.int64(0)
+    farthest = ZERO
     entered = np.int64(0)
-    end = len(older) - 1
     free = totals[2]
-    found = missed = 0
-    u = 0
+    found = missed = u = np.int64(0)
     for e in range(elements):
-        row = k[e]
-        begin = b_pointers[row]
-        length = b_pointers[row + 1] - begin
-        first_line = line_pointers[row]
-        pieces = line_pointers[row + 1] - first_line
-        if reuse == 0:
-            for piece in range(pieces):
-                unit_slot[u] = slot[e]
-                unit_length[u] = min(line_elements, length - piece * line_elements)
-                unit_begin[u] = begin + piece * line_elements
-                unit_loader[u] = u
-                unit_after[u] = u - lines if u >= lines else NOWHERE
-                unit_last[u] = piece == pieces - 1
-                u += 1
-            missed += length
-            continue
-        while entered < elements and entered <= e + look_ahead:
-            coming = k[entered]
-            if known[coming] == LISTED:
-                unlink(older, newer, coming)
-                known[coming] = entered
-                uses[entered >> 6] |= ONE << np.uint64(entered & 63)
-                farthest = max(farthest, entered >> 6)
+        row = np.uint64(k[np.uint64(e)])
+        at = row << ROW_BITS
+        begin = np.int64(rows[at + BEGIN])
+        length = rows[at + RECORD + BEGIN] - begin
+        first_line = np.int64(rows[at + FIRST_LINE])
+        pieces = rows[at + RECORD + FIRST_LINE] - first_line
+        while reuse != 0 and entered < elements and entered <= e + look_ahead:
+            coming = np.uint64(k[np.uint64(entered)])
+            if rows[(coming << ROW_BITS) + KNOWN] == LISTED:
+                unlink(rows, coming)
+                rows[(coming << ROW_BITS) + KNOWN] = entered
+                word = np.uint64(entered) >> SIX
+                uses[word] |= ONE << (np.uint64(entered) & LOW_SIX)
+                farthest = max(farthest, word)
             entered += 1
-        while gone <= e - distance:
-            farthest = max(
-                farthest, let_go(gone, k, entered, following, last_user, resident, known, uses, older, newer)
-            )
+        while reuse != 0 and gone <= e - distance:
+            farthest = max(farthest, let_go(gone, k, entered, following, rows, end, uses))
             gone += 1
-        here = kept = resident[row]
-        if known[row] >= 0:
-            uses[e >> 6] &= ~(ONE << np.uint64(e & 63))
-        known[row] = HELD
-        last_user[row] = e
+        here = kept = np.int64(rows[at + RESIDENT]) * reuse
+        if rows[at + KNOWN] >= 0:
+            uses[np.uint64(e) >> SIX] &= ~(ONE << (np.uint64(e) & LOW_SIX))
+        rows[at + KNOWN] = HELD
+        rows[at + LAST_USER] = e
         passing = False  # whether a row longer than the buffer passes through one line
         for piece in range(pieces):
-            line = first_line + piece
             count = min(line_elements, length - piece * line_elements)
-            unit_slot[u] = slot[e]
-            unit_length[u] = count
-            unit_begin[u] = begin + piece * line_elements
-            unit_last[u] = piece == pieces - 1
-            unit_after[u] = NOWHERE
+            this = np.uint64(u) << UNIT_BITS
+            its_line = np.uint64(first_line + piece) << LINE_BITS
+            loader = u
+            after = np.int64(NOWHERE)
             if piece < here:
-                unit_loader[u] = line_loader[line]
+                loader = np.int64(line[its_line + LOADED_BY])
                 found += count
-            else:
-                unit_loader[u] = line_loader[line] = u
+            elif reuse == 0:
                 missed += count
-                victim = newer[end]
+                after = u - lines if u >= lines else after
+            else:
+                line[its_line + LOADED_BY] = u
+                missed += count
+                victim = np.uint64(rows[oldest])
                 while free == 0 and victim == end:
-                    while farthest > 0 and uses[farthest] == 0:
-                        farthest -= 1
-                    if uses[farthest] != 0:
-                        victim = k[farthest * WORD + highest_one(uses[farthest])]
+                    while farthest > ZERO and uses[farthest] == ZERO:
+                        farthest -= ONE
+                    if uses[farthest] != ZERO:
+                        victim = np.uint64(k[last_use(uses, farthest)])
                     elif gone < e:
-                        last = let_go(gone, k, entered, following, last_user, resident, known, uses, older, newer)
-                        farthest = max(farthest, last)
-                        victim = newer[end]
+                        farthest = max(farthest, let_go(gone, k, entered, following, rows, end, uses))
+                        victim = np.uint64(rows[oldest])
                         gone += 1
                     else:
                         break
                 if free > 0:
                     free -= 1
                     kept += 1
-                    unit_after[u] = passed_by
+                    after = passed_by
                     passed_by = np.int64(NOWHERE)
                 elif victim != end:
                     kept += 1
-                    resident[victim] -= 1
-                    unit_after[u] = line_user[line_pointers[victim] + resident[victim]]
-                    if resident[victim] == 0:
-                        if known[victim] == LISTED:
-                            unlink(older, newer, victim)
+                    out = victim << ROW_BITS
+                    left = rows[out + RESIDENT] - 1
+                    rows[out + RESIDENT] = left
+                    after = np.int64(line[(np.uint64(rows[out + FIRST_LINE] + left) << LINE_BITS) + USED_BY])
+                    if left == 0:
+                        known = rows[out + KNOWN]
+                        if known == LISTED:
+                            unlink(rows, victim)
                         else:
-                            uses[known[victim] >> 6] &= ~(ONE << np.uint64(known[victim] & 63))
-                        known[victim] = HELD
+                            uses[np.uint64(known) >> SIX] &= ~(ONE << (np.uint64(known) & LOW_SIX))
+                        rows[out + KNOWN] = HELD
                 else:
-                    unit_after[u] = u - 1
+                    after = u - 1
                     kept -= not passing
                     passing = True
-            line_user[line] = u
+            line[its_line + USED_BY] = u
+            unit[this + UNIT_SLOT] = slot[np.uint64(e)]
+            unit[this + UNIT_LENGTH] = count
+            unit[this + UNIT_BEGIN] = begin + piece * line_elements
+            unit[this + UNIT_LOADER] = loader
+            unit[this + UNIT_AFTER] = after
+            unit[this + UNIT_LAST] = piece == pieces - 1
+            unit[this + UNIT_A] = place[np.uint64(e)]
             u += 1
         if passing:
             free += 1
             passed_by = u - 1
-        resident[row] = kept
+        if reuse != 0:
+            rows[at + RESIDENT] = kept
     while reuse != 0 and gone < elements:
-        let_go(gone, k, entered, following, last_user, resident, known, uses, older, newer)
+        let_go(gone, k, entered, following, rows, end, uses)
         gone += 1
     totals[0] += found
     totals[1] += missed
     totals[2] = free
     first_unit[:] = NOWHERE
-    for n in range(u - 1, -1, -1):
-        unit_next[n] = first_unit[unit_slot[n]]
-        first_unit[unit_slot[n]] = n
+    for n in range(u):
+        last = u - 1 - n
+        this = np.uint64(last) << UNIT_BITS
+        feeds = np.uint64(unit[this + UNIT_SLOT])
+        unit[this + UNIT_NEXT] = first_unit[feeds]
+        first_unit[feeds] = last
 
 
-@kernel
+@lean_kernel
 def fetch_requests(
     position, addresses, pieces, element_bytes, interleave, burst, most, address, size, units, elements
 ):  # fmt: skip

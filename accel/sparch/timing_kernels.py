@@ -33,7 +33,7 @@ docs/sparch.md.
 import numpy as np
 
 from accel.bits import count_ones, lowest_one
-from accel.jit import inlined_kernel, kernel
+from accel.jit import inlined_kernel, lean_kernel
 
 # Elements of ``machine``.
 (
@@ -46,6 +46,7 @@ ROUND_ROBIN, LOWEST, EMPTIEST = range(3)
 # Where cycles go: what the multipliers waited for, the first that holds.
 CAUSES = ("multiply", "write", "b_read", "merge", "partial_read", "a_read", "pipeline")
 MULTIPLY, WRITE, B_READ, MERGE, PARTIAL_READ, A_READ, PIPELINE = range(7)
+EDGE, STEADY, UNMEASURED = range(3)  # of a round: its beginning and end; what grows with its work; what is left out
 
 # Elements of ``totals``.
 COUNTERS = ("beats", "fires", "bypassed_elements", "refetched_elements", "refetched_a_elements")
@@ -81,6 +82,13 @@ MASK_BITS = np.uint64(2)
     RELOAD,  # the reloaded stream it is, -1 for a leaf
 ) = (np.uint64(n) for n in range(5))
 SLOT_BITS = np.uint64(3)
+# Elements of a reloaded stream's record.
+(
+    LEFT,  # elements that have not been asked for
+    FIRST,  # where in its ring the oldest block on its way is
+    WAITING,  # blocks on their way
+) = (np.uint64(n) for n in range(3))
+RELOAD_BITS = np.uint64(2)
 # Elements of a merger's record.
 (
     SERVED,  # the node it served last
@@ -94,6 +102,13 @@ MERGER_BITS = np.uint64(3)
 WHEN, WHITHER, AMOUNT = (np.uint64(n) for n in range(3))
 RESULT_BITS = np.uint64(2)
 
+# Elements of a unit's record, which ``prefetch_kernels.place_units`` describes.
+UNIT_SLOT, UNIT_LENGTH, UNIT_BEGIN, UNIT_NEXT, UNIT_LOADER, UNIT_AFTER, UNIT_LAST, UNIT_A = (
+    np.uint64(n) for n in range(8)
+)
+UNIT_SHIFT = 3
+UNIT_BITS = np.uint64(UNIT_SHIFT)
+
 NONE = np.int32(2**31 - 1)  # no unit: greater than every unit
 NEVER = np.int64(2**62)
 ZERO, ONE, TWO, SIX, LOW_SIX = (np.uint64(n) for n in (0, 1, 2, 6, 63))
@@ -101,7 +116,7 @@ WORD_BITS = np.uint64(64)
 SMALL_LAYERS = 6  # whose nodes have their bits in one word each
 
 
-@kernel
+@lean_kernel
 def request(t, address, size, machine, memory):
     """Transfer bytes from time ``t`` on; return when the last has left the channel.
 
@@ -147,7 +162,18 @@ def set_bit(masks, word, kind, node, value):
     masks[at] = (masks[at] & ~(ONE << shift)) | (np.uint64(value) << shift)
 
 
-@kernel
+@inlined_kernel
+def next_node(layer, last, masks):
+    """Return what ``choose_node`` returns, in turn, for a layer whose nodes have their bits in one word."""
+    at = np.uint64(layer) << MASK_BITS
+    nodes = masks[at + FULL] & masks[at + ROOM]
+    if nodes == ZERO:
+        nodes = masks[at + PART] & masks[at + DRY] & masks[at + ROOM]
+    later = nodes >> last >> ONE << ONE << last
+    return lowest_one(later if later != ZERO else nodes) if nodes != ZERO else np.int64(0)
+
+
+@lean_kernel
 def choose_node(layer, last, choice, masks, fifos):
     """Return the node of a layer that its merger serves next, 0 if none can be served."""
     first = ONE << np.uint64(layer)
@@ -232,7 +258,7 @@ def fill(fifo, amount, word, fifos, masks):
     set_bit(masks, word, PART, node, more & (fifos[source + COUNT] > 0))
 
 
-@kernel
+@lean_kernel
 def part_of_window(node, bits, fifos):
     """Return how much of a node's window is there: elements from the left, from the right, and those that leave."""
     at = node << RECORD_BITS
@@ -255,101 +281,52 @@ def part_of_window(node, bits, fifos):
     return from_left, from_right, count_ones(next_bits(bits, begin, where, ONE) & mask)
 
 
-@kernel
+@lean_kernel
 def run_round(
-    t, machine, slots, passed, node_word, bits, unit_slot, unit_length, unit_begin, unit_next, unit_loader, unit_after,
-    unit_last, unit_a, first_unit, a_base, b_base, request_address, request_size, request_units, request_elements,
-    reload_slot, reload_address, out_address, out_bytes, memory, stack, totals,
+    t, machine, passed, bits, unit, a_base, b_base, request_address, request_size, request_units, request_elements,
+    reload_slot, reload_address, out_address, out_bytes, marks, fifos, masks, mergers, pipes, able, slot_state, arrival,
+    done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack, totals,
 ):  # fmt: skip
     """Run one round from time ``t`` on; return the time it ends, -1 if it comes to a stop.
 
     Contract
     --------
     machine           : int64[MACHINE_SIZE]
-    passed, node_word, bits : from ``merge_kernels.merge_round``
-    unit_*, first_unit      : from ``prefetch_kernels.place_units``; unit_a: int32[units], place of the element in A
+    passed, bits      : from ``merge_kernels.merge_round``
+    unit              : int32[units << UNIT_BITS], from ``prefetch_kernels.place_units``
     request_*         : from ``prefetch_kernels.fetch_requests``
     reload_slot, reload_address : int64[reloads]   the slot each reloaded stream feeds, its first byte
-    stack             : int64[len(CAUSES)]    added to
+    marks             : int64[]               elements of the result that have come out of the tree when cycles begin to
+                                              be measured, when they cease to be, and so on; the last is never reached
+    fifos to write_count : the round's state, from ``timing_state.begin_round``
+    stack             : int64[3, len(CAUSES)] added to: cycles before the first and after the last element of the
+                                              result has come out of the tree; those between that are measured; others
     totals            : int64[len(COUNTERS)]  added to
     """
     layers, width, latency, choice = machine[LAYERS], machine[WIDTH], machine[MERGE_LATENCY], machine[NODE_CHOICE]
     group, look_ahead, fetchers = machine[GROUP], machine[LOOK_AHEAD], machine[FETCHERS]
     memory_latency, element_bytes, spill_bytes = machine[LATENCY], machine[ELEMENT_BYTES], machine[SPILL_BYTES]
     leaves = np.int64(1) << layers
-    units = len(unit_slot)
+    slots, units, requests, reloads = len(able), len(unit) >> UNIT_SHIFT, len(request_address), len(reload_slot)
+    reload_ring, write_ring = reload_at.shape[1], len(write_end)
     out_block = max(1, machine[INTERLEAVE] // out_bytes)
     in_block = max(1, machine[INTERLEAVE] // spill_bytes)
-    reloads = len(reload_slot)
-    share = max(in_block, machine[SPILL_FIFO] // max(1, reloads) // in_block * in_block)
-
-    fifos = np.zeros(2 * leaves * RECORD, np.int64)
-    for n in range(1, 2 * leaves):
-        at = np.uint64(n) << RECORD_BITS
-        fifos[at + COMING] = passed[n]
-        fifos[at + DEPTH] = machine[FIFO_DEPTH] if n > 1 else machine[SPILL_FIFO]
-        if n < leaves:
-            fifos[at + TOTAL] = passed[2 * n] + passed[2 * n + 1]
-            fifos[at + WORD] = node_word[n]
     last_layer = layers - 1
-    masks = np.zeros((word_of(last_layer, np.uint64(leaves - 1)) + ONE) << MASK_BITS, np.uint64)
     for layer in range(layers):
         for n in range(np.int64(1) << layer, np.int64(2) << layer):
             node = np.uint64(n)
-            word = word_of(layer, node)
-            look_at_merge(node, width, bits, fifos, masks, word)
-            set_bit(masks, word, ROOM, node, True)
-            set_bit(masks, word, DRY, node, True)
+            look_at_merge(node, width, bits, fifos, masks, word_of(layer, node))
     root = ONE << RECORD_BITS
+    outputs = fifos[root + COMING]
     by_row = machine[ISSUE_ORDER] == 0
     simple = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
-    mergers = np.zeros(layers << MERGER_BITS, np.int64)
-    pipes = np.zeros((layers * latency) << RESULT_BITS, np.int64)
-    for n in range(len(pipes)):
-        pipes[n] = NEVER
-    for layer in range(layers):
-        mergers[(np.uint64(layer) << MERGER_BITS) + DUE] = NEVER
-    next_due = NEVER
-
-    able = np.zeros(slots, np.int32)  # next unit of each slot if it can be multiplied
-    slot_state = np.zeros(slots << SLOT_BITS, np.int64)
-    for n in range(slots):
-        at = np.uint64(n) << SLOT_BITS
-        slot_state[at + HEAD] = first_unit[n] if first_unit[n] >= 0 else NONE
-        slot_state[at + RELOAD] = -1
-        able[n] = NONE
+    next_due = next_reload = NEVER
     current = NONE  # the least of ``able``
-    arrival = np.zeros(units, np.int64)
-    done = np.zeros(units, np.uint8)
-    elements_done = np.int64(0)
-    prefetched = np.int64(0)
-    fetcher_free = np.zeros(fetchers, np.int64)
-    fetcher = np.int64(0)
-
-    requests = len(request_address)
-    a_arrival = np.zeros(requests, np.int64)
-    asked = got = np.int64(0)
-    fetched = np.int64(0)
-
-    reload_left = np.zeros(reloads, np.int64)
-    reload_ring = max(np.int64(1), (machine[FIFO_DEPTH] + share) // in_block + 1)
-    reload_at = np.zeros((reloads, reload_ring), np.int64)
-    reload_first = np.zeros(reloads, np.int64)
-    reload_waiting = np.zeros(reloads, np.int64)
-    for r in range(reloads):
-        at = np.uint64(leaves + reload_slot[r]) << RECORD_BITS
-        slot_state[(np.uint64(reload_slot[r]) << SLOT_BITS) + RELOAD] = r
-        reload_left[r] = fifos[at + COMING]
-        fifos[at + DEPTH] += share
-    next_reload = NEVER
+    elements_done = marked = prefetched = fetcher = np.int64(0)
+    asked = got = fetched = np.int64(0)
     reload_turn = np.int64(0)
     reload_try = reloads > 0
-
-    write_ring = machine[SPILL_FIFO] + 2
-    write_end = np.zeros(write_ring, np.int64)
-    write_count = np.zeros(write_ring, np.int64)
-    writes_first = writes = np.int64(0)
-    written = np.int64(0)
+    writes_first = writes = written = np.int64(0)
     beats = fires = np.int64(0)
 
     while True:
@@ -364,13 +341,14 @@ def run_round(
             next_reload = NEVER
             for r in range(reloads):
                 leaf = np.uint64(leaves + reload_slot[r])
-                while reload_waiting[r] > 0 and reload_at[r, reload_first[r]] <= t:
+                stream = np.uint64(r) << RELOAD_BITS
+                while reload_state[stream + WAITING] > 0 and reload_at[r, reload_state[stream + FIRST]] <= t:
                     n = min(in_block, fifos[(leaf << RECORD_BITS) + COMING])
                     fill(leaf, n, word_of(last_layer, leaf >> ONE), fifos, masks)
-                    reload_first[r] = (reload_first[r] + 1) % reload_ring
-                    reload_waiting[r] -= 1
-                if reload_waiting[r] > 0:
-                    next_reload = min(next_reload, reload_at[r, reload_first[r]])
+                    reload_state[stream + FIRST] = (reload_state[stream + FIRST] + 1) % reload_ring
+                    reload_state[stream + WAITING] -= 1
+                if reload_state[stream + WAITING] > 0:
+                    next_reload = min(next_reload, reload_at[r, reload_state[stream + FIRST]])
         # 2. Merge tree.
         fired = False
         if next_due <= t:
@@ -393,16 +371,10 @@ def run_round(
                         set_bit(masks, ZERO, DRY, ONE, fifos[root + COUNT] < out_block)
         for layer in range(layers):
             merger = np.uint64(layer) << MERGER_BITS
+            served = np.uint64(mergers[merger + SERVED])
             if simple:
-                at = np.uint64(layer) << MASK_BITS
-                nodes = masks[at + FULL] & masks[at + ROOM]
-                if nodes == ZERO:
-                    nodes = masks[at + PART] & masks[at + DRY] & masks[at + ROOM]
-                served = np.uint64(mergers[merger + SERVED])
-                later = nodes >> served >> ONE << ONE << served
-                mergers[merger + CHOSEN] = lowest_one(later if later != ZERO else nodes) if nodes != ZERO else 0
+                mergers[merger + CHOSEN] = next_node(layer, served, masks)
             else:
-                served = np.uint64(mergers[merger + SERVED])
                 mergers[merger + CHOSEN] = np.int64(choose_node(layer, served, choice, masks, fifos))
         for layer in range(layers):
             merger = np.uint64(layer) << MERGER_BITS
@@ -483,14 +455,17 @@ def run_round(
             if current == NONE:
                 break
             u = np.uint64(current)
-            s = np.uint64(unit_slot[u])
+            at_unit = u << UNIT_BITS
+            s = np.uint64(unit[at_unit + UNIT_SLOT])
             slot = s << SLOT_BITS
-            until = np.int64(unit_length[u])
+            length = np.int64(unit[at_unit + UNIT_LENGTH])
+            until = length
             if slot_state[slot + BYPASS_UNTIL] > 0:
                 until = slot_state[slot + BYPASS_UNTIL]
                 ready = slot_state[slot + BYPASS_AT]
             else:
-                ready = arrival[np.uint64(unit_loader[u])] if unit_loader[u] >= 0 else np.int64(0)
+                loader = unit[at_unit + UNIT_LOADER]
+                ready = arrival[np.uint64(loader)] if loader >= 0 else np.int64(0)
             if ready > t:
                 wake = ready
                 break
@@ -506,10 +481,11 @@ def run_round(
             fill(leaf, beat, word_of(last_layer, leaf >> ONE), fifos, masks)
             if offset == until:
                 slot_state[slot + BYPASS_UNTIL] = 0
-            if offset == unit_length[u]:
+            if offset == length:
                 done[u] = 1
-                elements_done += unit_last[u]
-                slot_state[slot + HEAD] = unit_next[u] if unit_next[u] >= 0 else NONE
+                elements_done += unit[at_unit + UNIT_LAST]
+                upcoming_unit = unit[at_unit + UNIT_NEXT]
+                slot_state[slot + HEAD] = upcoming_unit if upcoming_unit >= 0 else NONE
                 offset = 0
             slot_state[slot + OFFSET] = offset
             upcoming = np.int64(NONE)
@@ -532,20 +508,22 @@ def run_round(
         fetcher_busy = False
         steps = 0
         while prefetched < fetched and steps < fetchers:
-            if unit_loader[prefetched] == prefetched:
-                if unit_after[prefetched] >= 0 and done[unit_after[prefetched]] == 0:
+            at_unit = np.uint64(prefetched) << UNIT_BITS
+            if unit[at_unit + UNIT_LOADER] == prefetched:
+                after = unit[at_unit + UNIT_AFTER]
+                if after >= 0 and done[np.uint64(after)] == 0:
                     blocked = True
                     break
                 if fetcher_free[fetcher] > t:
                     fetcher_busy = True
                     break
                 arrival[prefetched] = memory_latency + request(
-                    t, b_base + unit_begin[prefetched] * element_bytes, unit_length[prefetched] * element_bytes,
+                    t, b_base + unit[at_unit + UNIT_BEGIN] * element_bytes, unit[at_unit + UNIT_LENGTH] * element_bytes,
                     machine, memory,
                 )  # fmt: skip
                 fetcher_free[fetcher] = arrival[prefetched]
                 fetcher = (fetcher + 1) % fetchers
-            s = np.uint64(unit_slot[prefetched])
+            s = np.uint64(unit[at_unit + UNIT_SLOT])
             if slot_state[(s << SLOT_BITS) + HEAD] == prefetched and able[s] == NONE:
                 at = (np.uint64(leaves) + s) << RECORD_BITS
                 if fifos[at + DEPTH] - fifos[at + USED] >= group:
@@ -567,24 +545,24 @@ def run_round(
             if best != NONE and fetcher_free[fetcher] > t:
                 fetcher_busy = True
             elif best != NONE:
-                s = np.uint64(unit_slot[best])
+                at_unit = np.uint64(best) << UNIT_BITS
+                s = np.uint64(unit[at_unit + UNIT_SLOT])
                 slot = s << SLOT_BITS
                 at = (np.uint64(leaves) + s) << RECORD_BITS
                 begin = t
                 if best >= fetched:
                     totals[REFETCHED_A] += 1
                     begin = memory_latency + request(
-                        t, a_base + unit_a[best] * element_bytes, element_bytes, machine, memory
+                        t, a_base + unit[at_unit + UNIT_A] * element_bytes, element_bytes, machine, memory
                     )
                 offset = slot_state[slot + OFFSET]
-                n = min(unit_length[best] - offset, fifos[at + DEPTH] - fifos[at + USED])
-                arrives = memory_latency + request(
-                    begin, b_base + (unit_begin[best] + offset) * element_bytes, n * element_bytes, machine, memory
-                )
+                n = min(unit[at_unit + UNIT_LENGTH] - offset, fifos[at + DEPTH] - fifos[at + USED])
+                from_b = b_base + (unit[at_unit + UNIT_BEGIN] + offset) * element_bytes
+                arrives = memory_latency + request(begin, from_b, n * element_bytes, machine, memory)
                 slot_state[slot + BYPASS_UNTIL] = offset + n
                 slot_state[slot + BYPASS_AT] = arrives
                 totals[BYPASSED] += n
-                if unit_loader[best] == best:
+                if unit[at_unit + UNIT_LOADER] == best:
                     totals[REFETCHED] += n
                 fetcher_free[fetcher] = arrives
                 fetcher = (fetcher + 1) % fetchers
@@ -607,18 +585,19 @@ def run_round(
                 r = (reload_turn + turn) % reloads
                 leaf = leaves + reload_slot[r]
                 at = np.uint64(leaf) << RECORD_BITS
-                n = min(in_block, reload_left[r])
+                stream = np.uint64(r) << RELOAD_BITS
+                n = min(in_block, reload_state[stream + LEFT])
                 if n > 0 and fifos[at + DEPTH] - fifos[at + USED] >= n:
-                    last = (reload_first[r] + reload_waiting[r]) % reload_ring
-                    blocks = (passed[leaf] - reload_left[r]) // in_block
+                    last = (reload_state[stream + FIRST] + reload_state[stream + WAITING]) % reload_ring
+                    blocks = (passed[leaf] - reload_state[stream + LEFT]) // in_block
                     arrives = memory_latency + request(
                         t, reload_address[r] + blocks * machine[INTERLEAVE], n * spill_bytes, machine, memory
                     )
                     reload_at[r, last] = arrives
-                    if reload_waiting[r] == 0:
+                    if reload_state[stream + WAITING] == 0:
                         next_reload = min(next_reload, arrives)
-                    reload_waiting[r] += 1
-                    reload_left[r] -= n
+                    reload_state[stream + WAITING] += 1
+                    reload_state[stream + LEFT] -= n
                     fifos[at + USED] += n
                     reload_turn = r + 1
                     reload_try = True
@@ -629,7 +608,7 @@ def run_round(
         if everything and prefetched == units and got == requests:
             totals[BEATS] += beats
             totals[FIRES] += fires
-            stack[PIPELINE] += machine[MULTIPLY_LATENCY]
+            stack[EDGE, PIPELINE] += machine[MULTIPLY_LATENCY]
             return t + machine[MULTIPLY_LATENCY]
         upcoming_t = t + 1
         if not (progress or issued or fired):
@@ -655,5 +634,10 @@ def run_round(
             cause = PARTIAL_READ
         elif got < asked:
             cause = A_READ
-        stack[cause] += upcoming_t - t
+        while outputs - fifos[root + COMING] >= marks[marked]:
+            marked += 1
+        phase = EDGE
+        if 0 < fifos[root + COMING] < outputs:
+            phase = STEADY if marked & 1 else UNMEASURED
+        stack[phase, cause] += upcoming_t - t
         t = upcoming_t

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from accel.report import Report
-from accel.sparch import PRESETS, simulate
-from mappers.sparch import best_plan
+from accel.sparch import PRESETS, estimate, sample, simulate
+from mappers.sparch import best_plan, sample_plan
 from workloads.sparse.catalog import open_sparse
 
 # Share of B's elements found in a buffer of 1024 lines of 48 elements with 8192 elements of look-ahead; traffic in
@@ -61,7 +61,8 @@ MATRICES = (
 @pytest.mark.parametrize("name", MATRICES)
 def test_a_real_matrix(name: str, shared_data: Path) -> None:
     product = open_sparse(str(shared_data / "matrices" / f"{name}.npz"))
-    report = simulate(PRESETS["paper"], best_plan(PRESETS["paper"], product))
+    plan = best_plan(PRESETS["paper"], product)
+    report = simulate(PRESETS["paper"], plan)
     check_product(report, product.a, published_row(shared_data, name))
     if name in FIRST_PRINCIPLES:
         found, traffic = FIRST_PRINCIPLES[name]
@@ -70,6 +71,11 @@ def test_a_real_matrix(name: str, shared_data: Path) -> None:
         assert report.total_dram_bytes / once == pytest.approx(traffic, rel=0.08)
         highest = 2 * report.counters["multiplies"] / once * 128
         assert report.gops <= min(32.0, highest)
+    for fast in (estimate(PRESETS["paper"], plan), sample(PRESETS["paper"], sample_plan(PRESETS["paper"], product))):
+        assert fast.cycles_error_band is not None
+        low, high = fast.cycles_error_band
+        assert 1 + low <= fast.cycles / report.cycles <= 1 + high, fast.fidelity
+        assert fast.total_dram_bytes == pytest.approx(report.total_dram_bytes, rel=0.2)
 
 
 def check_product(report: Report, a: object, row: dict[str, str]) -> None:

@@ -421,3 +421,49 @@ def test_a_script_sweeps_prefetch_lines_and_keeps_the_plan() -> None:
     for lines, report in zip(sizes, swept, strict=True):
         by_command = simulated("sparch", GRAPH, f"--set=prefetch_lines={lines}")
         assert (by_command["cycles"], by_command["counters"]) == (report.cycles, dict(report.counters))
+
+
+# Fast modes
+
+
+def test_a_sample_is_asked_for_by_its_share_or_by_its_name() -> None:
+    by_share = simulated("sparch", GRAPH, "--set=sample=0.1")
+    assert by_share["fidelity"] == "sample"
+    assert by_share == simulated("sparch", GRAPH, "--set=fidelity=sample")
+    assert by_share == simulated("sparch", GRAPH, "--set=fidelity=sample", "--set=sample=0.1")
+    assert by_share["counters"]["multiplies"] == simulated("sparch", GRAPH)["counters"]["multiplies"]
+    assert by_share["counters"]["sampled_multiplies"] < by_share["counters"]["multiplies"]
+    assert simulated("sparch", GRAPH, "--set=sample=1")["cycles"] == simulated("sparch", GRAPH)["cycles"]
+
+
+@pytest.mark.parametrize("fidelity", ["sample", "estimate", "simulate"])
+def test_a_fast_mode_prints_how_far_its_cycles_are_off(fidelity: str) -> None:
+    band = simulated("sparch", GRAPH, f"--set=fidelity={fidelity}")["cycles_error_band"]
+    printed = sextant("simulate", "sparch", GRAPH, f"--set=fidelity={fidelity}").out
+    if fidelity == "simulate":
+        assert band is None
+        assert "cycles' error" not in printed
+    else:
+        low, high = band
+        assert low < 0 < high
+        assert f"cycles' error │ {low:+.0%} to {high:+.0%}, as measured against simulate" in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sample": 0}, "sample = 0, need a number above 0, at most 1"),
+        ({"sample": 1.5}, "sample = 1.5, need a number above 0, at most 1"),
+        ({"sample": "nan"}, "sample = nan, need a number above 0, at most 1"),
+        ({"sample": "a tenth"}, "sample = a tenth, need a number above 0, at most 1"),
+        ({"sample": 0.1, "fidelity": "simulate"}, "fidelity = simulate, need sample, because of sample = 0.1"),
+        ({"fidelity": "exact"}, "fidelity = exact, need one of simulate, estimate, sample"),
+    ],
+    ids=str,
+)
+def test_a_bad_sample_is_told_in_one_line(changes: dict[str, object], message: str) -> None:
+    assert refused("sparch", GRAPH, *changed(**changes)) == f"--set: {message}"
+
+
+def test_a_machine_without_samples_has_no_share() -> None:
+    assert refused("outerspace", GRAPH, "--set=sample=0.1").startswith("--set: sample = 0.1, need one of tiles, ")
