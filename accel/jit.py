@@ -9,6 +9,7 @@ Switches (environment): ``SEXTANT_JIT=0`` runs kernels as plain Python; ``SEXTAN
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -16,7 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,25 @@ def _compile(function: Function, **options: bool) -> Function:
         return function
     dispatcher: Any = numba.njit(function, nogil=True, fastmath=False, error_model="numpy", **options)
     dispatcher._cache = _HealingCache(function)
+    dispatcher.compile = _without_collection(dispatcher.compile)
     compiled: Function = dispatcher
     return compiled
+
+
+def _without_collection(compile_: Function) -> Function:
+    """Keep the garbage collector off while a kernel is compiled or loaded, which makes much and drops little."""
+
+    @wraps(compile_)
+    def compile_without(*arguments: Any, **options: Any) -> Any:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return compile_(*arguments, **options)
+        finally:
+            if collecting:
+                gc.enable()
+
+    return compile_without
 
 
 def kernel_on_distinct_arrays(function: Function) -> Function:

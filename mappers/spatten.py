@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 
+from accel.spatten.arithmetic import exact_attention
 from accel.spatten.config import TOKEN_BLOCK, Config
 from accel.spatten.plan import Integers, Plan, RequestPlan
 from workloads.attention.attention import Attention
 from workloads.attention.requests import RequestTable
-from workloads.errors import ConfigError
+from workloads.errors import ConfigError, WorkloadError
 
 DENSE_TOKEN_LAYERS, DENSE_HEAD_LAYERS = 0.15, 0.30
+CALIBRATION_QUERIES = 64
 PAIRED_BITS = 6  # two requests of these share bursts
 TABLE_BITS, TABLE_LOW_BITS = 8, 4  # of keys that the table gives no bits, or more than are read at once
 
@@ -98,7 +101,33 @@ def given_plan(config: Config, workload: Attention, token_keep: Sequence[float],
         value_keep=config.value_keep,
         by_importance=config.schedule == "importance",
         fully_connected=config.fc_bits > 0,
+        retrieval=retrieval_heads(config, workload) if config.selection == "heads" else None,
     )
+
+
+def retrieval_heads(config: Config, workload: Attention) -> npt.NDArray[np.bool_]:
+    """Return the heads that see everything where the others see a window: those that look out of it most.
+
+    Measured over the prompt's last queries, in place of DuoAttention's training; ``retrieval_heads`` of every layer.
+
+    Returns
+    -------
+    ndarray of bool, shape (layers, heads)
+    """
+    queries = np.arange(max(0, workload.prompt - CALIBRATION_QUERIES), workload.prompt)
+    tokens = np.arange(workload.prompt)
+    outside = (tokens >= config.sink_tokens) & (tokens <= queries[:, None] - config.recent_tokens)
+    count = max(1, round(workload.heads * config.retrieval_heads))
+    chosen = np.zeros((workload.layers, workload.heads), np.bool_)
+    for number in range(workload.layers):
+        layer = workload.layer(number)
+        looks = [
+            exact_attention(layer.q[head : head + 1, queries], layer.k[head : head + 1, tokens],
+                            layer.v[head : head + 1, tokens], queries + 1)[1][0][outside].sum()
+            for head in range(workload.heads)
+        ]  # fmt: skip
+        chosen[number, np.argsort(looks)[::-1][:count]] = True
+    return chosen
 
 
 def request_plan(table: RequestTable) -> RequestPlan:
@@ -106,7 +135,16 @@ def request_plan(table: RequestTable) -> RequestPlan:
 
     Keys without bits, or with 10 or 12, are read as 8 bits and then the other 4; values likewise as 8 bits. Tokens are
     counted in eights. Of requests of 6 bits every second shares the bursts, and the selection, of the one before it.
+
+    Raises
+    ------
+    WorkloadError
+        If requests have different head dimensions.
     """
+    other = np.flatnonzero(table.head_dim != table.head_dim[0])
+    if len(other):
+        need = f"{table.head_dim[0]}, as in the rows before: the machine runs one head dimension"
+        raise WorkloadError(f"{table.name}, request {other[0]}", "head_dim", table.head_dim[other[0]], need)
     whole = ~np.isin(table.key_bits, (4, PAIRED_BITS, 8))
     key_bits = np.where(whole, TABLE_BITS, table.key_bits)
     again = table.requantised | whole

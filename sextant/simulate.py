@@ -133,9 +133,11 @@ def _show(run: Run) -> None:
         ),
         ("energy [mJ]", energy),
         ("area [mm²]", area),
-        *((name.replace("_", " "), f"{value:.4%}") for name, value in report.quality.items()),
+        *((name.replace("_", " "), f"{value:.2%}") for name, value in report.quality.items()),
     ):
         total.add_row(escape(name), escape(value))
+    if report.layers and "rows" in report.counters:
+        total.add_row("counters", ", ".join(f"{name} {count:,}" for name, count in report.counters.items()))
     console.print(total)
     if report.layers:
         _show_layers(console, run)

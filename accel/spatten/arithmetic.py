@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 from accel.spatten.config import OPERAND_BITS, Config
 from accel.spatten.plan import Plan
+from workloads.errors import WorkloadError
 
 if TYPE_CHECKING:
     from workloads.attention.attention import LayerAttention
 
 Numbers = npt.NDArray[np.floating]
-Key = tuple[int, int, int]  # layer, msb_bits, lsb_bits
+Key = tuple[int, int, int, int]  # layer and bits
 MOST_KEPT_NUMBERS = 2**28  # of all of a plan's layers together, a gigabyte; beyond, layers are quantized anew
+SMALLEST, LARGEST = 1e-15, 1e15
 EXACT_FLOAT32 = 2**24  # whole numbers below are exact in single precision, in whatever order they are added up
 
 
@@ -52,10 +54,12 @@ _stored: WeakKeyDictionary[Plan, dict[Key, tuple[LayerAttention, Stored]]] = Wea
 def stored_layer(config: Config, plan: Plan, layer: int) -> tuple[LayerAttention, Stored]:
     """Return a layer, and what memory holds of it; of a plan that was run before, without quantizing it again."""
     workload = plan.workload
-    key = (layer, config.msb_bits, config.lsb_bits)
+    key = (layer, config.msb_bits, config.lsb_bits, config.stored_value_bits)
     kept = _stored.setdefault(plan, {})
     if key not in kept:
         values = workload.layer(layer)
+        for name, numbers in zip("qkv", values, strict=True):
+            check_magnitude(f"{plan.name}, layer {layer}", name, float(np.abs(numbers).max()))
         pair = values, store(config, values)
         if 7 * workload.layers * workload.heads * workload.tokens * workload.head_dim > MOST_KEPT_NUMBERS:
             kept.clear()
@@ -63,11 +67,23 @@ def stored_layer(config: Config, plan: Plan, layer: int) -> tuple[LayerAttention
     return kept[key]
 
 
+def check_magnitude(where: str, name: str, largest: float) -> None:
+    """Check that single precision holds a scale, and products of scales.
+
+    Raises
+    ------
+    WorkloadError
+        If all numbers are too small, or one is too large.
+    """
+    if largest and not SMALLEST <= largest <= LARGEST:
+        raise WorkloadError(where, f"largest magnitude of {name}", largest, f"0, or {SMALLEST:g}..{LARGEST:g}")
+
+
 def store(config: Config, layer: LayerAttention) -> Stored:
-    """Quantize a layer: queries to 12 bits, keys to all of their bits, values to the bits of the keys' first plane."""
+    """Quantize a layer: queries to 12 bits, keys to all of their bits, values to theirs."""
     q, q_scale = quantized(layer.q, OPERAND_BITS)
     k, k_scale = quantized(layer.k, config.key_bits)
-    v, v_scale = quantized(layer.v, config.msb_bits)
+    v, v_scale = quantized(layer.v, config.stored_value_bits)
     step = np.float32(2**config.lsb_bits)
     high = np.floor(k / step)
     return Stored(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from accel.spatten.arithmetic import Numbers, Stored, exact_attention, product
 from accel.spatten.config import OPERAND_BITS, Config
 from accel.spatten.plan import Integers
+from accel.spatten.selection import Shown
 from accel.spatten.softmax_kernels import prune_rows, softmax_rows
 
 if TYPE_CHECKING:
@@ -70,7 +71,12 @@ class Attended:
 
 
 def attend(
-    config: Config, stored: Stored, chosen: Selection, value_keep: float, random: npt.NDArray[np.uint64]
+    config: Config,
+    stored: Stored,
+    chosen: Selection,
+    value_keep: float,
+    random: npt.NDArray[np.uint64],
+    shown: Shown | None = None,
 ) -> Attended:
     """Compute a layer.
 
@@ -83,13 +89,21 @@ def attend(
         Share of the keys a query sees whose values are used; at least one is.
     random : ndarray of uint64, shape (1,)
         State of the pivots' generator; advanced.
+    shown : Shown, optional
+        What of the tokens each head's query sees, where there is one query.
     """
-    rows = _Rows(config, chosen, value_keep, random)
+    rows = _Rows(config, chosen, value_keep, random, shown)
     q = _part(stored.q, chosen.heads, chosen.queries)
     high, low, v = (_part(plane, chosen.heads, chosen.tokens) for plane in (stored.k_high, stored.k_low, stored.v))
     scale = stored.score_scale[chosen.heads]
     heads, queries = len(chosen.heads), len(chosen.queries)
-    if queries == 1:  # heads are rows of one table
+    if shown is not None:
+        weighed = np.empty((heads, 1, q.shape[2]), np.float32)
+        for head in range(heads):
+            one, keys = slice(head, head + 1), np.flatnonzero(shown.mask[head])
+            probabilities = rows.compute(one, q[one], high[one, keys], low[one, keys], scale[one], keys)
+            weighed[head] = _weighed(config, probabilities, v[head, keys])
+    elif queries == 1:  # heads are rows of one table
         probabilities = rows.compute(slice(0, heads), q, high, low, scale)
         weighed = _weighed(config, probabilities[:, None, :], v)
     else:
@@ -147,28 +161,45 @@ def _part(plane: Numbers, heads: Integers, tokens: Integers) -> Numbers:
 def _weighed(config: Config, probabilities: Numbers, v: Numbers) -> Numbers:
     """Add up values by their probabilities, exactly."""
     rounded_up = probabilities.shape[-1] // 2  # every one by at most half a step
-    return product(probabilities, v, (2**config.probability_bits + rounded_up) * 2 ** (config.msb_bits - 1))
+    return product(probabilities, v, (2**config.probability_bits + rounded_up) * 2 ** (config.stored_value_bits - 1))
 
 
 class _Rows:
     """All rows of a layer, computed some at a time."""
 
-    def __init__(self, config: Config, chosen: Selection, value_keep: float, random: npt.NDArray[np.uint64]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        chosen: Selection,
+        value_keep: float,
+        random: npt.NDArray[np.uint64],
+        shown: Shown | None,
+    ) -> None:
         heads, keys = len(chosen.heads), len(chosen.tokens)
         rows = heads * len(chosen.queries)
         self.config, self.random = config, random
-        self.visible = np.tile(chosen.visible, heads)
+        self.whole = shown is not None and shown.whole
+        self.visible = np.tile(chosen.visible, heads) if shown is None else np.count_nonzero(shown.mask, axis=1)
         self.keeps = np.maximum(1, (self.visible * value_keep).astype(np.int64))
         self.again = np.zeros(rows, np.bool_)
         self.select_cycles = np.zeros(rows, np.int64)
         self.importance = np.zeros(keys, np.int64)
-        self.kept = np.ones((rows if len(chosen.queries) == 1 else 1, keys), np.bool_)
+        self.kept = np.full((rows if len(chosen.queries) == 1 else 1, keys), shown is None)
         self._live = np.empty(keys, np.float32)
 
-    def compute(self, part: slice, q: Numbers, high: Numbers, low: Numbers, scale: npt.NDArray[np.float64]) -> Numbers:
+    def compute(
+        self,
+        part: slice,
+        q: Numbers,
+        high: Numbers,
+        low: Numbers,
+        scale: npt.NDArray[np.float64],
+        keys: Integers | None = None,
+    ) -> Numbers:
         """Return the probabilities of some rows that are kept [steps], shape (rows, tokens).
 
-        ``q`` has the rows' queries, and the planes the keys, of one head, or of one for each row.
+        ``q`` has the rows' queries, and the planes the keys, of one head, or of one for each row. A single row may have
+        been shown only some of the ``keys``.
         """
         config, visible = self.config, self.visible[part]
         steps = np.float32(2**config.probability_bits)
@@ -178,8 +209,12 @@ class _Rows:
         scores = scores.reshape(len(visible), -1)
         probabilities = np.empty(scores.shape, np.float32)
         peaks = np.empty(len(visible), np.float32)
+        if self.whole:
+            rest = product(q, low.transpose(0, 2, 1), largest_query * low_step)
+            scores = scores.astype(np.float64) * low_step + rest.reshape(scores.shape)
+            scale = scale / low_step
         softmax_rows(scores, visible, (scale * low_step).astype(np.float32), steps, probabilities, peaks)
-        if config.progressive:
+        if config.progressive and not self.whole:
             again = self.again[part] = peaks < np.float32(config.requant_threshold)
             if again.any():
                 if len(q) == 1:
@@ -194,9 +229,14 @@ class _Rows:
                 )
                 probabilities[again] = second
         importance = np.zeros(scores.shape[1], np.float32)
+        kept = self.kept if keys is None else np.ones((1, len(keys)), np.bool_)
         prune_rows(
             probabilities, visible, self.keeps[part], config.topk_lanes, config.topk_turn_cycles, self.random,
-            self._live, self.kept, importance, self.select_cycles[part],
+            self._live, kept, importance, self.select_cycles[part],
         )  # fmt: skip
-        self.importance += importance.astype(np.int64)
+        if keys is None:
+            self.importance += importance.astype(np.int64)
+        else:
+            self.importance[keys] += importance.astype(np.int64)
+            self.kept[part, keys] = kept
         return probabilities

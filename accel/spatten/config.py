@@ -10,8 +10,10 @@ from workloads.units import BITS_PER_BYTE
 
 OPERAND_BITS = 12  # of the multipliers, and of what the SRAMs hold
 PUBLISHED_HEAD_DIM = 64  # what the release derives the softmax's width from
+LEAST_LINES = 4  # of an SRAM: banks are a word wide, and smaller ones are in no table
 TOKEN_BLOCK = 8  # tokens are fetched in eights: a line of the published SRAMs
 SCHEDULES = ("cascade", "importance")
+SELECTIONS = ("none", "window", "heads", "pages", "top_p")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,26 @@ class Config:
         Share of a query's keys whose values are read: those of its largest probabilities. Above 0, at most 1.
     schedule : str
         ``cascade``: numbers kept fall from layer to layer; ``importance``: as many are kept as hold the share.
+    selection : str
+        What a generated token's query is shown of the keys alive: all (``none``), the first and the latest
+        (``window``, StreamingLLM), those only in some heads (``heads``, DuoAttention), pages of keys chosen by their
+        bounds (``pages``, Quest), or keys that hold a share of the probability as estimated from their first bits
+        (``top_p``, Twilight).
+    sink_tokens, recent_tokens : int
+        First and latest tokens of a window. 0..65536 and 1..65536.
+    retrieval_heads : float
+        Share of a layer's heads that see everything where the others see a window. Above 0, at most 1.
+    page_tokens, page_budget : int
+        Tokens of a page, and tokens that chosen pages have together. 1..4096 and 1..65536.
+    top_p : float
+        Share of the estimated probability. Above 0, at most 1.
+    dense_layers : int
+        First layers that choose neither pages nor by probability. 0..1024.
     msb_bits, lsb_bits : int
         Bits of keys that are read first, and of the rest, read where no probability reaches ``requant_threshold``;
-        12 together at most. Values have ``msb_bits``. 2..12 and 0..10; without ``lsb_bits`` nothing is read twice.
+        12 together at most. 2..12 and 0..10; without ``lsb_bits`` nothing is read twice.
+    value_bits : int
+        Of values; 0: as many as keys have that are read first. 0..12.
     requant_threshold : float
         0..1.
     probability_bits : int
@@ -69,8 +88,17 @@ class Config:
     head_keep: float = limited(Share())
     value_keep: float = limited(Share())
     schedule: str = limited(OneOf(SCHEDULES))
+    selection: str = limited(OneOf(SELECTIONS))
+    sink_tokens: int = limited(Whole(0, 65536))
+    recent_tokens: int = limited(Whole(1, 65536))
+    retrieval_heads: float = limited(Share())
+    page_tokens: int = limited(Whole(1, 4096))
+    page_budget: int = limited(Whole(1, 65536))
+    top_p: float = limited(Share())
+    dense_layers: int = limited(Whole(0, 1024))
     msb_bits: int = limited(Whole(2, OPERAND_BITS))
     lsb_bits: int = limited(Whole(0, OPERAND_BITS - 2))
+    value_bits: int = limited(Whole(0, OPERAND_BITS))
     requant_threshold: float = limited(Number(0, 1))
     probability_bits: int = limited(Whole(4, OPERAND_BITS))
     topk_lanes: int = limited(Whole(1, 1024))
@@ -96,11 +124,25 @@ class Config:
             most = OPERAND_BITS - self.msb_bits
             need = f"at most {most} at msb_bits = {self.msb_bits}: operands have {OPERAND_BITS} bits"
             raise ConfigError("spatten", "lsb_bits", self.lsb_bits, need)
+        line_bytes = OPERAND_BITS * self.multipliers // BITS_PER_BYTE
+        if self.sram_lines < LEAST_LINES:
+            need = f"at least {LEAST_LINES * line_bytes}: {LEAST_LINES} lines for {self.multipliers} multipliers"
+            raise ConfigError("spatten", "sram_bytes", self.sram_bytes, need)
+        if self.value_bits == 1:
+            raise ConfigError("spatten", "value_bits", self.value_bits, f"0, or 2..{OPERAND_BITS}: one is the sign")
+        if self.selection == "top_p" and self.lsb_bits == 0:
+            need = "at least 1 at selection = top_p: the first bits only estimate"
+            raise ConfigError("spatten", "lsb_bits", self.lsb_bits, need)
 
     @property
     def key_bits(self) -> int:
         """Of a key that was read in full."""
         return self.msb_bits + self.lsb_bits
+
+    @property
+    def stored_value_bits(self) -> int:
+        """Of a value."""
+        return self.value_bits or self.msb_bits
 
     @property
     def progressive(self) -> bool:
@@ -153,8 +195,17 @@ _PAPER = Config(
     head_keep=1.0,
     value_keep=1.0,
     schedule="cascade",
+    selection="none",
+    sink_tokens=4,
+    recent_tokens=2000,
+    retrieval_heads=0.5,
+    page_tokens=16,
+    page_budget=1024,
+    top_p=0.85,
+    dense_layers=2,
     msb_bits=8,
     lsb_bits=4,
+    value_bits=0,
     requant_threshold=0.1,
     probability_bits=12,
     topk_lanes=16,

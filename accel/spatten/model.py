@@ -16,10 +16,11 @@ from accel.spatten.attention import Attended, Selection, attend, compared
 from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
 from accel.spatten.fully_connected import check_widths, fully_connected
 from accel.spatten.plan import Integers, Plan, RequestPlan
+from accel.spatten.selection import Mask, Shown, show
 from accel.spatten.technology import area_mm2, energy_pj
 from accel.spatten.timing_kernels import AGAIN, KEYS, VALUES
 from accel.spatten.topk_kernels import keep_largest, seeded, select_cycles
-from accel.spatten.work import Work, fused, in_eights, plain_sum, run, unit_cycles
+from accel.spatten.work import Work, check_fits, fused, in_eights, plain_sum, run, unit_cycles
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
 MACHINE = "spatten"
@@ -43,10 +44,11 @@ class LayerOutput:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A layer that ran: its work, what choosing the survivors took beforehand, and what came of it."""
+    """A layer that ran: its work, what choosing the survivors took and read beforehand, and what came of it."""
 
     work: Work
     survivor_cycles: int = 0
+    chosen_by_bytes: int = 0
     counters: tuple[tuple[str, int], ...] = ()
     error: float = 0.0
     magnitude: float = 0.0
@@ -110,6 +112,8 @@ def _timed(config: Config, part: _Part, now: int, free: Integers) -> tuple[Repor
     work = part.work
     units = unit_cycles(config, work)
     traffic = work.dram_bytes(config)
+    if part.chosen_by_bytes:
+        traffic["metadata_read"] = part.chosen_by_bytes
     begin = now + part.survivor_cycles
     if config.overlap:
         end, stack = run(config, work, begin, free)
@@ -180,7 +184,7 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
             work.add_jobs(
                 kind,
                 np.arange(pointers[-1]) - pointers[:-1].repeat(blocks),
-                TOKEN_BLOCK * bits * plan.head_dim // (BITS_PER_BYTE * config.hbm_burst_bytes),
+                -(-TOKEN_BLOCK * bits * plan.head_dim // (BITS_PER_BYTE * config.hbm_burst_bytes)),
                 count=count,
                 pointers=pointers,
                 tokens_each=TOKEN_BLOCK,
@@ -222,13 +226,22 @@ class _Cascade:
             np.arange(1, len(queries) + 1) if causal and token is None else np.full(len(queries), len(self.tokens))
         )
         chosen = Selection(self.heads, queries, self.tokens, visible)
-        attended = attend(self.config, stored, chosen, self.plan.value_keep, self.random)
+        shown = None
+        if token is not None:
+            retrieval = None if self.plan.retrieval is None else self.plan.retrieval[layer]
+            shown = show(self.config, stored, layer, self.heads, self.tokens, retrieval, self.random)
+        if shown is None:  # before the work, not after it
+            members = fused(self.heads, self.config.fused_heads(self.config.msb_bits, stored.q.shape[2]))[1]
+            lines = -(-len(self.tokens) // self.config.keys_per_cycle(stored.q.shape[2]))
+            check_fits(self.config, name, lines * int(members.max()))
+        attended = attend(self.config, stored, chosen, self.plan.value_keep, self.random, shown)
         self.importance[self.tokens] += attended.token_importance
         self.head_importance[self.heads] += attended.head_importance
         error, magnitude, mass = compared(values, chosen, attended.output, causal) if self.compare else (0, 0, math.nan)
         return _Part(
-            work=self._work(name, chosen, attended),
-            survivor_cycles=cycles,
+            work=self._work(name, chosen, attended, shown),
+            survivor_cycles=cycles + (shown.cycles if shown else 0),
+            chosen_by_bytes=shown.read_bytes if shown else 0,
             counters=(("tokens", len(self.tokens)), ("heads", len(self.heads))),
             error=error,
             magnitude=magnitude,
@@ -278,35 +291,49 @@ class _Cascade:
         )  # fmt: skip
         return kept, int(cycles) - (-count // self.config.topk_lanes)
 
-    def _work(self, name: str, chosen: Selection, attended: Attended) -> Work:
-        config, head_dim = self.config, self.plan.workload.head_dim
-        queries, heads = len(chosen.queries), chosen.heads
-        group, members = fused(heads, config.fused_heads(config.msb_bits, head_dim))
-        low_group, _ = fused(heads, config.fused_heads(max(1, config.lsb_bits), head_dim))
-        late = queries == 1
+    def _work(self, name: str, chosen: Selection, attended: Attended, shown: Shown | None) -> Work:
+        """Lay out a layer's rows and fetches."""
+        config, head_dim, heads = self.config, self.plan.workload.head_dim, chosen.heads
+        queries, line_keys = len(chosen.queries), config.keys_per_cycle(head_dim)
+        whole = shown is not None and shown.whole
+        decides = config.progressive and not whole
+        key_bits = config.key_bits if whole else config.msb_bits
+        together = math.lcm(*(config.fused_heads(bits, head_dim) for bits in (key_bits, config.stored_value_bits)))
+        group, members = fused(heads, together)
+        low_group, low_members = fused(heads, config.fused_heads(max(1, config.lsb_bits), head_dim))
+        seen = np.tile(chosen.visible, len(heads)) if shown is None else np.count_nonzero(shown.mask, axis=1)
         work = Work.of_rows(
-            name, head_dim, decides=config.progressive, late_values=late, stores_queries=True,
-            group=group.repeat(queries), low_job=low_group.repeat(queries), keys=np.tile(chosen.visible, len(heads)),
-            values=attended.keeps, again=attended.again, select_cycles=attended.select_cycles,
+            name, head_dim, decides=decides, late_values=queries == 1, stores_queries=True,
+            group=group.repeat(queries), low_job=low_group.repeat(queries), keys=seen, values=attended.keeps,
+            again=attended.again, select_cycles=attended.select_cycles,
         )  # fmt: skip
-        alive, groups = np.array([len(chosen.tokens)]), len(members)
-        keys, _ = in_eights(chosen.tokens, alive)
-        bursts = config.bursts(config.msb_bits, head_dim)
-        line_keys = config.keys_per_cycle(head_dim)
-        need = -(-alive // line_keys) * members
-        work.add_jobs("keys", keys, bursts, count=groups, need=need)
-        dropped = bool((attended.keeps < work.rows[:, KEYS]).any())
-        if late and dropped and attended.kept is not None:
-            used = attended.kept
-            if groups < len(heads):
-                used = np.logical_or.reduceat(used, np.cumsum(members) - members, axis=0)
-            values, pointers = in_eights(chosen.tokens[np.nonzero(used)[1]], np.count_nonzero(used, axis=1))
-            need = -(-np.diff(pointers) // line_keys) * members
-            work.add_jobs("values", values, bursts, count=groups, pointers=pointers, need=need, in_order=members == 1)
+
+        def fetch(kind: str, bits: int, parts: Integers, asked: Mask | None, in_order: bool | Mask = True) -> None:
+            """Add the fetches of groups with so many members: of all tokens, or of those their rows ask for."""
+            bursts = config.bursts(bits, head_dim)
+            if kind != "low":
+                bursts *= together // config.fused_heads(bits, head_dim)
+            if asked is None:
+                tokens, _ = in_eights(chosen.tokens, np.array([len(chosen.tokens)]))
+                pointers, lines = None, np.full(len(parts), -(-len(chosen.tokens) // line_keys))
+            else:
+                if len(parts) < len(asked):
+                    asked = np.logical_or.reduceat(asked, np.cumsum(parts) - parts, axis=0)
+                tokens, pointers = in_eights(chosen.tokens[np.nonzero(asked)[1]], np.count_nonzero(asked, axis=1))
+                lines = -(-np.diff(pointers) // line_keys)
+            work.add_jobs(
+                kind, tokens, bursts, count=len(parts), pointers=pointers, need=lines * parts, in_order=in_order
+            )
+
+        mask = None if shown is None else shown.mask
+        fetch("keys", key_bits, members, mask)
+        dropped = bool((attended.keeps < seen).any())
+        if queries == 1 and (dropped or shown is not None):
+            fetch("values", config.stored_value_bits, members, attended.kept, members == 1)
         else:
-            work.add_jobs("values", keys, bursts, count=groups, need=need, in_order=not dropped)
-        if config.progressive:
-            work.add_jobs("low", keys, config.bursts(config.lsb_bits, head_dim), count=int(low_group[-1]) + 1)
+            fetch("values", config.stored_value_bits, members, None, not dropped)
+        if decides:
+            fetch("low", config.lsb_bits, low_members, mask)
         return work
 
 

@@ -31,6 +31,8 @@ class Plan:
     by_importance : bool
     fully_connected : bool
         Whether every layer is followed by its projections and feed-forward network.
+    retrieval : ndarray of bool, shape (layers, heads), or None
+        Heads that see everything where the others see a window.
     """
 
     workload: Attention
@@ -39,6 +41,7 @@ class Plan:
     value_keep: float
     by_importance: bool
     fully_connected: bool = False
+    retrieval: npt.NDArray[np.bool_] | None = None
 
     @property
     def name(self) -> str:

@@ -67,7 +67,7 @@ def _number_of(bits):
 
 @inlined_kernel
 def exponential(x):
-    """Return exp(x) for x <= 0: a power of two times a Taylor series of fifth order; within 3e-6 of it."""
+    """Return exp(x) for x <= 0: a power of two times a Taylor series of fifth order; within 4e-6 of it."""
     x = max(x, LOWEST)
     rounded = x * PER_LN2 + ROUNDER
     whole = rounded - ROUNDER

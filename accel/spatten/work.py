@@ -193,10 +193,24 @@ def _machine(config: Config, work: Work) -> Integers:
 
 
 def _check_srams(config: Config, work: Work) -> None:
-    most = max(int(work.jobs[kind][:, timing.NEED].max()) for kind in ("keys", "values"))
-    if most > config.sram_lines:
+    lane_group = config.fetch_lanes * config.hbm_burst_bytes
+    if work.vector_bytes() > lane_group:
+        need = f"at least {-(-work.vector_bytes() // config.hbm_burst_bytes)}: a query comes in one lane group"
+        raise ConfigError("spatten", "fetch_lanes", config.fetch_lanes, need)
+    check_fits(config, work.name, max(int(work.jobs[kind][:, timing.NEED].max()) for kind in ("keys", "values")))
+
+
+def check_fits(config: Config, name: str, lines: int) -> None:
+    """Check that an SRAM holds what a layer of this name fetches at once.
+
+    Raises
+    ------
+    ConfigError
+        If it has fewer lines.
+    """
+    if lines > config.sram_lines:
         line_bytes = OPERAND_BITS * config.multipliers // BITS_PER_BYTE
-        need = f"at least {most * line_bytes} to hold what {work.name} fetches at once: a longer context does not fit"
+        need = f"at least {lines * line_bytes} to hold what {name} fetches at once: a longer context does not fit"
         raise ConfigError("spatten", "sram_bytes", config.sram_bytes, need)
 
 
