@@ -36,6 +36,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.candidate_speed
 	$(BIN)/python -m benchmarks.systolic_speed
 	$(BIN)/python -m benchmarks.sparch_speed
+	$(BIN)/python -m benchmarks.sparch_fast_modes
+	$(BIN)/python -m benchmarks.spatten_speed
 	$(BIN)/python -m benchmarks.search_quality
 
 clean:
