@@ -29,7 +29,14 @@ def main() -> None:
     """Print bytes, cycles and output error of every method at every context, a layer's on average."""
     layers = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     model = TransformerShape(
-        name="decoder", layers=layers, heads=8, head_dim=64, hidden=512, feed_forward=2048, causal=True, key_value_heads=8
+        name="decoder",
+        layers=layers,
+        heads=8,
+        head_dim=64,
+        hidden=512,
+        feed_forward=2048,
+        causal=True,
+        key_value_heads=8,
     )
     rows = []
     for context in CONTEXTS:

@@ -32,7 +32,13 @@ from workloads.errors import ConfigError
 
 PAPER, EIGHTH = PRESETS["paper"], PRESETS["paper-1/8"]
 STEPS = np.float32(4096)
-BOUND_TO_ANOTHER = ("sram_bytes", "msb_bits", "lsb_bits", "page_tokens", "page_budget")  # fields that another's value limits further
+BOUND_TO_ANOTHER = (
+    "sram_bytes",
+    "msb_bits",
+    "lsb_bits",
+    "page_tokens",
+    "page_budget",
+)  # fields that another's value limits further
 
 
 def attention(layers: int = 2, heads: int = 4, tokens: int = 24, head_dim: int = 64, **how: Any) -> Attention:
