@@ -112,9 +112,9 @@ def issued(jobs, job):
 
 
 @inlined_kernel
-def first_line_issued(jobs, job, machine):
-    """Whether all of a job's first line was requested, so that its arrival is known."""
-    items = min(ceil_div(machine[LINE_KEYS], jobs[job, TOKENS_EACH]), jobs[job, COUNT])
+def lines_issued(jobs, job, lines, machine):
+    """Whether the first lines of a job were requested, so that their arrivals are known."""
+    items = min(ceil_div(lines * machine[LINE_KEYS], jobs[job, TOKENS_EACH]), jobs[job, COUNT])
     return jobs[job, POSITION] >= items * jobs[job, BURSTS]
 
 
@@ -169,7 +169,7 @@ def query_ready(start, machine, rows, state):
 def new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state):
     """Return when Q x K of the next row can begin, and what it waits for."""
     row = state[NEXT_ROW]
-    if row == len(rows) or not first_line_issued(jobs, rows[row, GROUP], machine):
+    if row == len(rows) or not lines_issued(jobs, rows[row, GROUP], 1, machine):
         return NEVER, QK
     begin, cause = state[QK_FREE], QK
     there = arrivals[jobs[rows[row, GROUP], LINES]]
@@ -195,7 +195,7 @@ def second_row_start(machine, rows, jobs, arrivals, waiting, state):
     if state[WAITING] == state[DECIDED_ROWS]:
         return NEVER, QK
     row = waiting[state[WAITING]]
-    if not first_line_issued(jobs, rows[row, LOW_JOB], machine):
+    if not lines_issued(jobs, rows[row, LOW_JOB], 1, machine):
         return NEVER, QK
     begin, cause = max(rows[row, DECIDED], arrivals[jobs[rows[row, LOW_JOB], LINES]]), K_LSB_READ
     if state[QK_FREE] > begin:
@@ -310,10 +310,10 @@ def finish_rows(groups, machine, rows, jobs, arrivals, writes, stack, state):
     while state[FINISHED] < state[FORWARDED]:
         row = state[FINISHED]
         job = groups + rows[row, GROUP]
-        if not issued(jobs, job):
-            return
         values, chosen = rows[row, VALUES], rows[row, CHOSEN]
         lines = ceil_div(values, machine[LINE_KEYS])
+        if not (lines_issued(jobs, job, lines, machine) if jobs[job, IN_ORDER] else issued(jobs, job)):
+            return
         begin = max(chosen + (min(values, machine[LINE_KEYS]) - 1) // machine[SOFTMAX_LANES], state[PV_FREE])
         if state[PV_FREE] > chosen:
             rows[row, BUSY], rows[row, WAIT] = PV, 0
@@ -473,7 +473,8 @@ def run_layer(
         if begin != NEVER:
             row = waiting[state[WAITING]] if second else row
             job = rows[row, LOW_JOB] if second else rows[row, GROUP]
-            if not issued(jobs, job):  # it begins now, but when it ends is not known yet
+            if not lines_issued(jobs, job, ceil_div(rows[row, KEYS], machine[LINE_KEYS]), machine):
+                # It begins now, but when it ends is not known yet.
                 begin = np.int64(NEVER)
         if begin == NEVER and when == NEVER:
             return -1
