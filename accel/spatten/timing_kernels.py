@@ -462,8 +462,6 @@ def run_layer(
     while True:
         forward_rows(groups, machine, rows, jobs, state)
         finish_rows(groups, machine, rows, jobs, arrivals, writes, stack, state)
-        if state[FINISHED] == len(rows) and state[WRITE_BEGUN] == state[WRITE_ASKED]:
-            break
         stream, when = next_stream(start, groups, machine, rows, jobs, low_queue, writes, ready, state)
         new, cause_new = new_row_start(machine, rows, jobs, arrivals, waiting, blocks, state)
         again, cause_again = second_row_start(machine, rows, jobs, arrivals, waiting, state)
@@ -477,13 +475,15 @@ def run_layer(
                 # It begins now, but when it ends is not known yet.
                 begin = np.int64(NEVER)
         if begin == NEVER and when == NEVER:
-            return -1
+            break
         if when < begin:
             request(stream, when, groups, machine, jobs, tokens, arrivals, blocks, low_queue, writes, free, state)
             continue
         state[WAITING if second else NEXT_ROW] += 1
         cause = cause_again if second else cause_new
         compute_row(row, begin, cause, job, second, machine, rows, jobs, arrivals, waiting, low_queue, state)
+    if state[FINISHED] < len(rows):
+        return -1
     end = max(state[DONE], state[WRITTEN])
     stack[OUTPUT_WRITE] += end - state[DONE]
     return end
