@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sextant.machines import MACHINES
+from searchers.machines import MACHINES
 
 KINDS = ("machines", "presets", "workloads", "networks", "recipes")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sextant.machines import Machine, Run, find_machine
+from searchers.machines import Machine, Run, find_machine
 from workloads.errors import ConfigError, WorkloadError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from accel import sparch
 from mappers.sparch import best_plan
-from sextant.machines import find_machine
+from searchers.machines import find_machine
 from tests.command_line import sextant
 from workloads.errors import ConfigError
 from workloads.sparse import limits

@@ -1,4 +1,4 @@
-"""The machines of the command line: what each is called, and how a workload is run on it."""
+"""The machines by name: what each is called, and how a workload is laid and run on it."""
 
 from __future__ import annotations
 
