@@ -63,4 +63,6 @@ def _check_memory(config: Config, name: str, start: np.ndarray, rows: np.ndarray
     entries += np.bincount(element, weights=fillers, minlength=elements).astype(np.int64)
     need = -(-int(entries.max(initial=0)) * config.entry_bits // BITS_PER_BYTE)
     if need > config.weight_bytes:
-        raise ConfigError(f"eie, {name}", "weight_bytes", config.weight_bytes, f"at least {need} for the fullest element")
+        raise ConfigError(
+            f"eie, {name}", "weight_bytes", config.weight_bytes, f"at least {need} for the fullest element"
+        )

@@ -40,12 +40,12 @@ class Config:
     @property
     def shared_weights(self) -> int:
         """How many weights other than zero a matrix may share."""
-        return 2**self.weight_bits - 1
+        return (1 << self.weight_bits) - 1
 
     @property
     def longest_zero_run(self) -> int:
         """Zeros that one entry can stand behind."""
-        return 2**self.zero_run_bits - 1
+        return (1 << self.zero_run_bits) - 1
 
     @property
     def entry_bits(self) -> int:

@@ -31,9 +31,7 @@ def area_mm2(config: Config) -> dict[str, float]:
     if not _as_published(config):
         return {}
     table = _table()
-    return {
-        module: table[f"{module}_um2"] * 1e-6 * config.processing_elements for module in (*MODULES, "filler_cells")
-    }
+    return {module: table[f"{module}_um2"] * 1e-6 * config.processing_elements for module in (*MODULES, "filler_cells")}
 
 
 def _table() -> dict[str, float]:
