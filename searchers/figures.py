@@ -144,10 +144,11 @@ def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
     axes.set_title("hypervolume", fontsize=9, loc="left")
 
 
-def draw_report(roofline: Roofline, report: Report, folder: Path) -> list[Path]:
-    """Draw one design's roofline, a point per layer, and its cycle stack per layer."""
+def draw_report(roofline: Roofline | None, report: Report, folder: Path) -> list[Path]:
+    """Draw one design's roofline, a point per layer, unless it has no DRAM; and its cycle stack per layer."""
     with plt.rc_context(STYLE):
-        return [_draw_roofline(roofline, report, folder), _draw_cycle_stack(report, folder)]
+        drawn = [] if roofline is None else [_draw_roofline(roofline, report, folder)]
+        return [*drawn, _draw_cycle_stack(report, folder)]
 
 
 def draw_matrix(product: SparseProduct, folder: Path) -> Path:

@@ -27,13 +27,14 @@ class Run:
     Attributes
     ----------
     report : Report
-    roofline : Roofline
+    roofline : Roofline or None
+        None where a machine has no DRAM to be bound by.
     describe : callable
         Says in a few words how a layer, by its index, was laid; for a machine without layers, how all was.
     """
 
     report: Report
-    roofline: Roofline
+    roofline: Roofline | None
     describe: Callable[[int], str]
 
 
@@ -163,6 +164,9 @@ MACHINES: Mapping[str, Machine] = {
             ("simulate",),
         ),
         SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
+        SparseMachine(
+            "eie", "a pruned layer with shared weights times sparse vectors (ISCA 2016), cycle by cycle", ("simulate",)
+        ),
     )
 }
 

@@ -129,7 +129,9 @@ def _show(run: Run) -> None:
         ("operations", f"{report.operations:,} = {report.gops:.4g} GOPS"),
         (
             "DRAM [MB]",
-            f"{report.total_dram_bytes / 1e6:.2f} ({traffic}), interface busy {report.bandwidth_utilisation:.0%}",
+            f"{report.total_dram_bytes / 1e6:.2f} ({traffic}), interface busy {report.bandwidth_utilisation:.0%}"
+            if report.dram_bytes
+            else "none",
         ),
         ("energy [mJ]", energy),
         ("area [mm²]", area),
