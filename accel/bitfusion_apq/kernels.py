@@ -24,7 +24,6 @@ from accel.bitfusion.kernels import (
     DEPTHWISE_KIND,
     DRAM_READ,
     DRAM_WRITE,
-    FUSION_UNIT_BITS,
     IBUF_READ,
     IBUF_WRITE,
     LOOP_IC,
@@ -136,6 +135,14 @@ def tile_fits(machine, bits):
 
 
 @kernel
+def indexes(operand, loop):
+    """Return whether a loop moves to another part of an operand."""
+    if operand == WEIGHTS:
+        return loop >= LOOP_IC
+    return loop != (LOOP_OC if operand == ACTIVATIONS else LOOP_IC)
+
+
+@kernel
 def operand_traffic(problem, machine, mapping, bits, operand):
     """Return the bits of one operand that cross the DRAM port one way, and the largest part held at once.
 
@@ -148,8 +155,7 @@ def operand_traffic(problem, machine, mapping, bits, operand):
         steps = ceil_div(problem[loop], mapping[loop])
         if not kept:
             total *= steps
-        elif not (operand == WEIGHTS and loop < LOOP_IC or operand == ACTIVATIONS and loop == LOOP_OC
-                  or operand == OUTPUTS and loop == LOOP_IC):  # fmt: skip
+        elif indexes(operand, loop):
             total *= steps
             fill *= steps
             kept = fill <= machine[WBUF_HALF_BITS + operand]
@@ -171,7 +177,7 @@ def count_compute(problem, machine, mapping):
 
 @kernel
 def count_buffers(problem, machine, mapping, tiles, unit_pj, counters):
-    """Write the buffer reads and writes [bits] of the inner loops with the least energy; return that energy [pJ]."""
+    """Write the buffer reads and writes [bits] of the inner loops with the least energy."""
     pixels, ic, oc = mapping[0] * mapping[1] * mapping[2], mapping[LOOP_IC], mapping[LOOP_OC]
     window = problem[P_KERNEL_W] * problem[P_KERNEL_H]
     column_passes = ceil_div(oc, machine[UNITS_COLUMNS])
@@ -190,7 +196,6 @@ def count_buffers(problem, machine, mapping, tiles, unit_pj, counters):
             least = energy
             counters[IBUF_READ], counters[WBUF_READ] = ibuf, wbuf
             counters[OBUF_WRITE], counters[OBUF_READ] = outputs * sums, outputs * (sums - 1)
-    return least
 
 
 @kernel

@@ -42,13 +42,9 @@ def estimate(config: Config, plan: Plan) -> Report:
     """
     plan.table.check_widths(WIDEST_BITS, MACHINE)
     counters: IntArray = np.zeros((len(plan.table), len(kernels.COUNTERS)), np.int64)
-    kernels.network_cost(
-        plan.table.values, config.machine_row(), plan.mappings, unit_energies(config), counters
-    )
+    kernels.network_cost(plan.table.values, config.machine_row(), plan.mappings, unit_energies(config), counters)
     macs = plan.table.macs
-    layers = tuple(
-        _report(config, plan, index, int(macs[index]), counters[index]) for index in range(len(plan.table))
-    )
+    layers = tuple(_report(config, plan, index, int(macs[index]), counters[index]) for index in range(len(plan.table)))
     return Report.of_layers(layers, name=plan.table.name)
 
 
@@ -87,9 +83,7 @@ def roofline(config: Config) -> Roofline:
     """Return the bounds of a configuration."""
     units = config.rows * config.columns
     peaks = {
-        roof_name(bits): float(
-            OPERATIONS_PER_MAC * units * bitfusion.macs_per_unit(bits, bits) * config.clock_hz / 1e9
-        )
+        roof_name(bits): float(OPERATIONS_PER_MAC * units * bitfusion.macs_per_unit(bits, bits) * config.clock_hz / 1e9)
         for bits in ROOF_BITS
     }
     return Roofline(peaks, config.dram_bits_per_cycle / BITS_PER_BYTE * config.clock_hz)
