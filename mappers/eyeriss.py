@@ -17,8 +17,8 @@ def best_plan(config: Config, table: LayerTable) -> Plan:
 
     A filter's rows stand in a column, an output map's rows in the columns beside each other. A map of more rows than
     the array has columns is cut into equal segments that stand below each other as far as there is room; what room is
-    left takes further filters. A linear layer or matrix product has one row only: rows of the array take input
-    channels, columns take outputs, up to four of them in turn in an element.
+    left takes further filters. A linear layer or matrix product goes row by row: rows of the array take
+    input channels, columns take outputs, up to four of them in turn in an element.
     """
     mappings = np.array([_lay(config, row) for row in table.values], dtype=np.int64)
     return Plan(table, mappings)
@@ -26,8 +26,8 @@ def best_plan(config: Config, table: LayerTable) -> Plan:
 
 def _lay(config: Config, row: IntArray) -> tuple[int, ...]:
     if row[KIND] in MAPPED_AS_VECTORS and row[KERNEL_H] == row[KERNEL_W] == 1:
-        outputs = int(row[OUT_C])
-        return 1, 1, 1, config.rows, config.columns, min(MOST_FILTERS_A_VISIT, -(-outputs // config.columns))
+        visit = min(MOST_FILTERS_A_VISIT, -(-int(row[OUT_C]) // config.columns))
+        return int(row[OUT_H]), 1, 1, config.rows, config.columns, visit
     height, kernel = int(row[OUT_H]), int(row[KERNEL_H])
     segments = -(-height // config.columns)
     beside = config.columns // height if segments == 1 else 1

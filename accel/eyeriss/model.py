@@ -65,8 +65,7 @@ def compute_cycles(layer: IntArray, mapping: IntArray) -> int:
     sets = int(mapping[CHANNEL_SETS]) * int(mapping[FILTER_SETS])
     segment_passes = -(-int(mapping[SEGMENTS]) // int(mapping[SEGMENTS_AT_ONCE]))
     row = int(layer[OUT_W]) * int(layer[KERNEL_W]) * int(mapping[KERNEL_FOLDS])
-    maps = int(layer[BATCH]) * int(layer[GROUPS]) * (int(layer[OUT_H]) if mapping[CHANNEL_SETS] > 1 else 1)
-    return maps * channels * filters // sets * segment_passes * row
+    return int(layer[BATCH]) * int(layer[GROUPS]) * channels * filters // sets * segment_passes * row
 
 
 def element_steps(layer: IntArray, mapping: IntArray) -> int:
