@@ -283,8 +283,9 @@ def test_help_names_every_command() -> None:
 
 
 PRESETS = [
-    *(f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "spatten")),
-    *("spatten paper-1/8", "spatten hbm2", "outerspace paper"),
+    *(f"{name} paper" for name in ("bitfusion", "bitfusion_apq", "bitserial")),
+    *("bitserial haq-edge", "systolic paper", "eyeriss paper", "eyeriss bitfusion-baseline", "gemmini paper"),
+    *("sparch paper", "spatten paper", "spatten paper-1/8", "spatten hbm2", "outerspace paper", "eie paper"),
 ]
 FILES = ("TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz", "REQUESTS.csv, .csv.gz", "config.json")
 
@@ -292,7 +293,13 @@ FILES = ("TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz", "REQUESTS.cs
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("machines", ["bitfusion", "bitserial", "systolic", "sparch", "spatten", "outerspace"]),
+        (
+            "machines",
+            [
+                *("bitfusion", "bitfusion_apq", "bitserial", "systolic", "eyeriss", "gemmini"),
+                *("sparch", "spatten", "outerspace", "eie"),
+            ],
+        ),
         ("presets", PRESETS),
         ("networks", list(NETWORKS)),
         ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, *ATTENTION_WORKLOADS, *FILES]),
