@@ -35,7 +35,7 @@ ENDS = (
 
 def measure() -> Mapping[str, float]:
     """Return our value of every number in ``published/bitfusion_apq.toml``, by id."""
-    ours = {}
+    ours: dict[str, float] = {}
     for wgt_bits, act_bits in WIDTHS:
         table = LayerTable.of("APQ", LAYERS).with_bits(act_bits, wgt_bits)
         ours |= _measure(table, f".w{wgt_bits}a{act_bits}")

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from accel import bitfusion_apq, eyeriss, gemmini, systolic
 from accel.config import limits
 from mappers.bitfusion_apq import best_plan as apq_plan
 from mappers.gemmini import best_plan as gemmini_plan
 from mappers.gemmini import plan_of_mapping
-from sextant.__main__ import command
+from tests.command_line import sextant
 from workloads.errors import ConfigError, WorkloadError
 from workloads.layer_csv import write_layers
 from workloads.layers import Layer, LayerTable
@@ -25,10 +24,6 @@ CONV = Layer(
 )  # fmt: skip
 TABLE = LayerTable.of("net", [CONV])
 MACHINES = ("eyeriss", "gemmini", "bitfusion_apq")
-
-
-def sextant(*arguments: str) -> Result:
-    return CliRunner().invoke(command, list(arguments))
 
 
 @pytest.fixture
@@ -41,8 +36,8 @@ def table_file(tmp_path: Path) -> str:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_table_runs_from_the_command_line(machine: str, table_file: str) -> None:
     ran = sextant("simulate", machine, table_file, "--json")
-    assert ran.exit_code == 0, ran.output
-    shown = json.loads(ran.stdout)
+    assert (ran.code, ran.err) == (0, "")
+    shown = json.loads(ran.out)
     assert shown["machine"] == machine
     assert shown["cycles"] == sum(shown["cycle_stack"].values()) == sum(layer["cycles"] for layer in shown["layers"])
     assert shown["operations"] == 2 * CONV.macs
@@ -52,8 +47,8 @@ def test_a_table_runs_from_the_command_line(machine: str, table_file: str) -> No
 @pytest.mark.parametrize("preset", ["chip", ""])
 def test_an_unknown_preset_is_told_in_one_line(machine: str, preset: str, table_file: str) -> None:
     ran = sextant("simulate", machine, table_file, "--preset", preset)
-    assert (ran.exit_code, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert "need one of paper" in ran.stderr
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "need one of paper" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -69,7 +64,7 @@ def test_an_unknown_preset_is_told_in_one_line(machine: str, preset: str, table_
 )
 def test_a_bad_setting_is_told_in_one_line(machine: str, setting: str, message: str, table_file: str) -> None:
     ran = sextant("simulate", machine, table_file, "--set", setting)
-    assert (ran.exit_code, ran.stdout, ran.stderr) == (2, "", f"sextant: {message}\n")
+    assert ran == (2, "", f"sextant: {message}\n")
 
 
 def test_an_unknown_dataflow_is_refused_in_scripts_too() -> None:
