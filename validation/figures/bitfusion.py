@@ -46,7 +46,7 @@ def draw_eyeriss(table: pd.DataFrame) -> Figure:
     draw_bars(axes, [*table.network, ALL], series, digits=2)
     axes.axhline(1.0, color="#555555", linewidth=0.8)
     axes.set(ylabel="against Eyeriss, same compute area")
-    axes.set_title("networks whose Eyeriss figures are published; 16 images", fontsize=9, loc="left")
+    axes.set_xlabel("networks whose Eyeriss figures are published; 16 images", fontsize=8)
     return figure
 
 

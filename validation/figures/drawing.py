@@ -30,7 +30,7 @@ def draw_bars(axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[fl
     axes.set_xticks(np.arange(len(names)), names, rotation=35, ha="right", fontsize=8)
     axes.grid(axis="x", visible=False)
     if len(series) > 1:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, ncols=len(series), loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.0)
 
 
 def draw_sweep(axes: Axes, table: pd.DataFrame, x: str, y: str, by: str, *, chosen: float | None = None) -> None:
@@ -47,5 +47,5 @@ def draw_sweep(axes: Axes, table: pd.DataFrame, x: str, y: str, by: str, *, chos
     axes.set_ylim(0, None)
     if chosen is not None:
         axes.axvline(chosen, color="#b3202a", linewidth=0.9, linestyle=":")
-        axes.annotate("published", (chosen, axes.get_ylim()[1]), ha="right", va="top", rotation=90, fontsize=7,
-                      color="#b3202a", textcoords="offset points", xytext=(-2, -2))  # fmt: skip
+        axes.annotate("published", (chosen, 0.02), xycoords=axes.get_xaxis_transform(), ha="right", va="bottom",
+                      rotation=90, fontsize=7, color="#b3202a", textcoords="offset points", xytext=(-2, 0))  # fmt: skip

@@ -111,7 +111,6 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
         draw_bars(axes, [*dict.fromkeys(table["product"]), ALL], series)
         axes.set_ylabel(label)
     sides[0].set_yscale("log")
-    sides[1].get_legend().remove()
     return figure
 
 
