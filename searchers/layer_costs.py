@@ -23,7 +23,7 @@ from workloads.layers import IntArray, LayerTable
 from workloads.units import OPERATIONS_PER_MAC
 
 Floats = npt.NDArray[np.float64]
-MOST_REMEMBERED = 1_000_000  # layers; beyond, all are forgotten and computed again
+MOST_REMEMBERED = 400_000  # layers; beyond, all are forgotten and computed again
 
 
 class LayerCosts(ABC):
@@ -44,6 +44,7 @@ class LayerCosts(ABC):
         self._lock = threading.Lock()
         self._places: dict[bytes, int] = {}
         self._costs: Floats = np.empty((1024, self.columns))
+        self._kept = 0
         self._machines: dict[Any, int] = {}
         self._configs: list[Any] = []
 
@@ -80,24 +81,30 @@ class LayerCosts(ABC):
         wide = np.concatenate([rows, machine_of[:, None]], axis=1)
         keys: list[bytes] = wide.view(f"S{wide.itemsize * wide.shape[1]}").ravel().tolist()
         with self._lock:
-            fresh = list({key: place for place, key in enumerate(keys) if key not in self._places}.values())
-        computed = self._compute(rows[fresh], machine_of[fresh]) if fresh else np.empty((0, self.columns))
-        with self._lock:
-            if len(self._places) + len(fresh) > MOST_REMEMBERED:
-                self._places.clear()
-                fresh = list({key: place for place, key in enumerate(keys)}.values())
-                computed = self._compute(rows[fresh], machine_of[fresh])
-            # Another thread may have computed the same meanwhile, to the same result: the later copy is not used.
-            for place, cost in zip(fresh, computed, strict=True):
-                if keys[place] not in self._places:
-                    self._keep(keys[place], cost)
-            return self._costs[[self._places[key] for key in keys]]
+            known = self._places
+            found = np.array([known.get(key, -1) for key in keys])
+            result = self._costs[found]
+        unknown = np.flatnonzero(found < 0)
+        if unknown.size:
+            fresh: dict[bytes, int] = {}
+            which = [fresh.setdefault(keys[place], len(fresh)) for place in unknown.tolist()]
+            _, first = np.unique(which, return_index=True)
+            computed = self._compute(rows[unknown[first]], machine_of[unknown[first]])
+            result[unknown] = computed[which]
+            with self._lock:
+                self._keep(list(fresh), computed)
+        return result
 
-    def _keep(self, key: bytes, cost: Floats) -> None:
-        place = len(self._places)
-        if place == len(self._costs):
+    def _keep(self, keys: list[bytes], computed: Floats) -> None:
+        """Remember costs. What two threads computed at once has one result, and either copy will do."""
+        if self._kept + len(keys) > MOST_REMEMBERED:
+            self._places.clear()
+            self._kept = 0
+        first, self._kept = self._kept, self._kept + len(keys)
+        while len(self._costs) < self._kept:
             self._costs = np.concatenate([self._costs, np.empty_like(self._costs)])
-        self._places[key], self._costs[place] = place, cost
+        self._costs[first : self._kept] = computed
+        self._places.update(zip(keys, range(first, self._kept), strict=True))
 
     @abstractmethod
     def _machine_key(self, config: Any) -> Any:
@@ -266,4 +273,3 @@ def make_costs(machine: Machine, fidelity: str, probe: tuple[Any, LayerTable]) -
     if (machine.name, fidelity) == ("bitfusion", "estimate"):
         return BitFusionCosts()
     return ReportedCosts(machine, fidelity, probe)
-

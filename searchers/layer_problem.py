@@ -12,7 +12,7 @@ import numpy as np
 from searchers.accuracy import NetworkOracle
 from searchers.layer_costs import make_costs
 from searchers.networks import SearchedNetwork, Used
-from searchers.oracles.quantization_noise import quantization_noise_db
+from searchers.oracles.quantization_noise import noise_db
 from searchers.problem import MACHINE, WORST, Outcome, Problem, SearchedMachine, hash_of, unbuildable
 from searchers.quantities import NOISE
 from searchers.space import Condition, Element, Genomes, Knob, Space, Vector
@@ -42,8 +42,11 @@ class LayerProblem(Problem):
     bits : mapping of str to Element
         ``activations`` and ``weights``, each used once per layer; empty to keep the network's own.
     searched : SearchedMachine
+    per_block : bool
+        Choose widths once for each block, whose layers share them, instead of for every layer. Layers outside the
+        blocks keep their own, or have ``end_bits``.
     end_bits : int or None
-        Widths of the first and of the last layer, whatever is chosen for them.
+        Widths of each network's first and last layer, whatever is chosen for them.
     oracle : NetworkOracle or None
         What is known of the networks' accuracy.
     over : str
@@ -56,6 +59,7 @@ class LayerProblem(Problem):
         bits: Mapping[str, Element],
         searched: SearchedMachine,
         *,
+        per_block: bool = False,
         end_bits: int | None = None,
         oracle: NetworkOracle | None = None,
         over: str = WORST,
@@ -65,14 +69,20 @@ class LayerProblem(Problem):
         self.content = network.content if oracle is None else hash_of(network.content, oracle.content)
         knobs: dict[str, Knob] = {f"{NETWORK}{name}": knob for name, knob in network.knobs.items()}
         conditions = {f"{NETWORK}{name}": _in_network(condition) for name, condition in network.conditions.items()}
+        # Which gene decides a slot's widths, -1 where none does.
+        self._width_of = network.block_of if per_block else np.arange(len(network.slots))
+        decided = [int(np.flatnonzero(self._width_of == gene)[0]) for gene in range(self._width_of.max() + 1)]
+        self._ends = self._outside_choice(per_block)
         for name, element in bits.items():
-            knobs[f"bits.{name}"] = Vector(element, len(network.slots))
+            knobs[f"bits.{name}"] = Vector(element, len(decided))
             if network.slot_condition is not None:
-                conditions[f"bits.{name}"] = _in_network(network.slot_condition)
+                conditions[f"bits.{name}"] = _of_slots(network.slot_condition, decided)
         knobs |= {f"{MACHINE}{name}": knob for name, knob in searched.knobs.items()}
         self.space = Space(knobs, conditions)
         self._bit_values = {name: self.space.options(name) for name in WIDTHS if name in knobs}
         self._machine_knobs = [name for name in knobs if name.startswith(MACHINE)]
+        first = len(self.space) - len(self._machine_knobs)
+        self._machine_genes = slice(first, len(self.space))  # knobs of the machine are declared last
         self._built: dict[bytes, Built | ConfigError] = {}
         rows, used = self._rows(np.zeros((1, len(self.space))))
         self._costs = make_costs(searched.machine, searched.fidelity, (searched.base, self._table(rows[0], used[0], 0)))
@@ -141,7 +151,7 @@ class LayerProblem(Problem):
         ends = np.cumsum(counts)
         macs = LayerTable("", (), layers).macs
         noises = [
-            quantization_noise_db(layers[end - count : end], macs[end - count : end], self._network.largest_macs[place])
+            noise_db(layers[end - count : end], macs[end - count : end], self._network.largest_macs[place])
             for end, count in zip(ends, counts, strict=True)
         ]
         for corner in range(len(self.searched.corners)):
@@ -172,12 +182,12 @@ class LayerProblem(Problem):
 
     def _machine(self, genome: Genomes) -> Built | ConfigError:
         """Return a candidate's machine, built once for every choice of its knobs."""
-        genes = [gene for name in self._machine_knobs for gene in genome[self.space.genes(name)].tolist()]
-        key = np.array(genes).tobytes()
+        genes = genome[self._machine_genes]
+        key = genes.tobytes()
         if key not in self._built:
             chosen = {
                 name: knob.value(gene)
-                for name, gene in zip(self._machine_knobs, genes, strict=True)
+                for name, gene in zip(self._machine_knobs, genes.tolist(), strict=True)
                 if not isinstance(knob := self.space.knobs[name], Vector)
             }
             try:
@@ -193,13 +203,18 @@ class LayerProblem(Problem):
         rows, used = self._network.rows(places, len(genomes))
         if self._bit_values or self._end_bits is not None:
             rows = np.array(rows)
+        decided = self._width_of >= 0
         for name, values in self._bit_values.items():
-            rows[:, :, WIDTHS[name]] = values[self.space.chosen(genomes, name)]
+            rows[:, decided, WIDTHS[name]] = values[self.space.chosen(genomes, name)][:, self._width_of[decided]]
         if self._end_bits is not None:
-            starts = np.flatnonzero(np.diff(self._network.network_of, prepend=-1))
-            for end in (*starts, *(starts[1:] - 1), len(self._network.slots) - 1):
-                rows[:, end, ACT_BITS] = rows[:, end, WGT_BITS] = self._end_bits
+            rows[:, self._ends, ACT_BITS] = rows[:, self._ends, WGT_BITS] = self._end_bits
         return rows, used
+
+    def _outside_choice(self, per_block: bool) -> IntArray:
+        """Return the slots that have the widths of ends: first and last layers, and those outside the blocks."""
+        starts = np.flatnonzero(np.diff(self._network.network_of, prepend=-1))
+        ends = np.concatenate([starts, starts[1:] - 1, [len(self._network.slots) - 1]])
+        return np.union1d(ends, np.flatnonzero(self._width_of < 0)) if per_block else np.unique(ends)
 
     def _table(self, rows: IntArray, used: Used, place: int) -> LayerTable:
         """Return the layers of one network of a candidate."""
@@ -207,6 +222,12 @@ class LayerProblem(Problem):
         values = rows[slots]
         values.setflags(write=False)
         return LayerTable(self._network.names[place], tuple(self._network.slots[slot] for slot in slots), values)
+
+
+def _of_slots(condition: Condition, slots: Sequence[int]) -> Condition:
+    """Return when some slots are used, in a candidate's names."""
+    places = tuple(condition.places[slot] for slot in slots)
+    return _in_network(replace(condition, places=places, accepted=tuple(condition.accepted[slot] for slot in slots)))
 
 
 def _in_network(condition: Condition) -> Condition:

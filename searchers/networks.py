@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from workloads.layers import (
     IntArray,
     LayerTable,
 )
-from workloads.networks import once_for_all, proxyless
+from workloads.networks import once_for_all, proxyless, tiny_residual
 from workloads.networks.inverted_residual import ChainFamily
 from workloads.source import open_layers
 
@@ -45,6 +45,8 @@ class SearchedNetwork(Protocol):
         Names of all layers any choice can have: what per-layer widths are given for.
     network_of : ndarray of int64, shape (slots,)
         Which of ``names`` a slot belongs to; rising.
+    block_of : ndarray of int64, shape (slots,)
+        Which block a slot belongs to, -1 outside the blocks.
     slot_condition : Condition or None
         When a slot is used at all.
     largest_macs : tuple of float
@@ -58,9 +60,14 @@ class SearchedNetwork(Protocol):
     names: tuple[str, ...]
     slots: tuple[str, ...]
     network_of: IntArray
+    block_of: IntArray
     slot_condition: Condition | None
     largest_macs: tuple[float, ...]
     content: str
+
+    def architecture(self, choice: Mapping[str, Any]) -> object:
+        """Return the family's description of a choice, values by knob; None where there is no family."""
+        ...
 
     def rows(self, places: Places, count: int) -> tuple[IntArray, Used]:
         """Return the layers of many choices.
@@ -93,8 +100,15 @@ class FixedNetworks:
         self.names = tuple(table.name for table in tables)
         self.slots = tuple(layer for table in tables for layer in table.layer_names)
         self.network_of = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        blocks = [(network, slot.rpartition(".")[0]) for network, slot in zip(self.network_of, self.slots, strict=True)]
+        places = {block: place for place, block in enumerate(dict.fromkeys(block for block in blocks if block[1]))}
+        self.block_of = np.array([places.get(block, -1) for block in blocks])
         self.slot_condition: Condition | None = None
         self.largest_macs = tuple(float(table.macs.sum()) for table in tables)
+
+    def architecture(self, choice: Mapping[str, Any]) -> object:
+        """Return None: these are of no family."""
+        return None
 
     def rows(self, places: Places, count: int) -> tuple[IntArray, Used]:
         """Return the networks' layers, the same for every choice."""
@@ -114,24 +128,40 @@ class _BlockFamily:
     conditions: dict[str, Condition]
 
     def __init__(self, name: str, slots: tuple[str, ...], block_names: Sequence[str]) -> None:
-        self.names = (name,)
+        self.names: tuple[str, ...] = (name,)
         self.slots = slots
         self.network_of = np.zeros(len(slots), np.int64)
         places = {block: place for place, block in enumerate(block_names)}
-        self._block_of = np.array([places.get(slot.rpartition(".")[0], -1) for slot in slots])
+        self.block_of = np.array([places.get(slot.rpartition(".")[0], -1) for slot in slots])
 
     def _tabulate(self, tables: Sequence[LayerTable], shape: tuple[int, ...]) -> None:
         """Keep the layers of the networks whose blocks are alike, in the order of ``shape``'s axes."""
         self._layers = np.stack([table.values for table in tables]).reshape(*shape, len(self.slots), -1)
-        self.largest_macs = (max(float(table.macs.sum()) for table in tables),)
+        self.largest_macs: tuple[float, ...] = (max(float(table.macs.sum()) for table in tables),)
 
     def _look_up(self, size: IntArray, kernel: IntArray, expansion: IntArray) -> IntArray:
         """Return rows by the places of image size (n, 1) and of each block's kernel and expansion (n, blocks)."""
         # Layers outside the blocks are the same for every kernel and expansion: any block's will do.
         found: IntArray = self._layers[
-            size, kernel[:, self._block_of], expansion[:, self._block_of], np.arange(len(self.slots))
+            size, kernel[:, self.block_of], expansion[:, self.block_of], np.arange(len(self.slots))
         ]
         return found
+
+    def _deep_enough(self, depths: IntArray, most_blocks: int) -> Used:
+        """Return which slots networks of given depths per stage (n, stages) use."""
+        used: Used = depths[:, np.maximum(self.block_of, 0) // most_blocks] > _within(self.block_of, most_blocks)
+        return used
+
+
+def used_by_depth(blocks: IntArray, most_blocks: int, depths: Sequence[int]) -> Condition:
+    """Return when blocks are used, each stage having its depth; what is outside the blocks, -1, always is."""
+    stages = tuple(int(max(block, 0)) // most_blocks for block in blocks)
+    accepted = tuple(frozenset(depth for depth in depths if depth > place) for place in _within(blocks, most_blocks))
+    return Condition("depth", stages, accepted)
+
+
+def _within(blocks: IntArray, most_blocks: int) -> IntArray:
+    return np.where(blocks >= 0, blocks % most_blocks, -1)
 
 
 class OnceForAllNetwork(_BlockFamily):
@@ -148,9 +178,9 @@ class OnceForAllNetwork(_BlockFamily):
             "kernel": Vector(Choice(options["kernel"]), blocks),
             "expansion": Vector(Choice(options["expansion"]), blocks),
         }
-        used = self._used_when(np.arange(blocks), options["depth"])
+        used = used_by_depth(np.arange(blocks), once_for_all.MOST_BLOCKS, options["depth"])
         self.conditions = {"kernel": used, "expansion": used}
-        self.slot_condition: Condition | None = self._used_when(self._block_of, options["depth"])
+        self.slot_condition: Condition | None = used_by_depth(self.block_of, once_for_all.MOST_BLOCKS, options["depth"])
         deepest = (once_for_all.DEPTHS[-1],) * once_for_all.STAGES
         sizes, kernels, expansions = (options[name] for name in ("image_size", "kernel", "expansion"))
         alike = [
@@ -166,20 +196,14 @@ class OnceForAllNetwork(_BlockFamily):
         # What noise is relative to: the largest network of the whole family.
         self.largest_macs = (float(family.table(family.largest, batch=batch).macs.sum()),)
 
-    @staticmethod
-    def _used_when(blocks: IntArray, depths: tuple[int, ...]) -> Condition:
-        """Return when blocks are used: layers outside the blocks, -1, always are."""
-        stages = tuple(int(max(block, 0)) // once_for_all.MOST_BLOCKS for block in blocks)
-        within = [int(block) % once_for_all.MOST_BLOCKS if block >= 0 else -1 for block in blocks]
-        accepted = tuple(frozenset(depth for depth in depths if depth > place) for place in within)
-        return Condition("depth", stages, accepted)
+    def architecture(self, choice: Mapping[str, Any]) -> once_for_all.Architecture:
+        """Return the family's description of a choice."""
+        return once_for_all.Architecture(choice["image_size"], choice["depth"], choice["kernel"], choice["expansion"])
 
     def rows(self, places: Places, count: int) -> tuple[IntArray, Used]:
         """Return the layers of networks of the family."""
         rows = self._look_up(places["image_size"], places["kernel"], places["expansion"])
-        depths = self._depths[places["depth"]][:, np.maximum(self._block_of, 0) // once_for_all.MOST_BLOCKS]
-        within = np.where(self._block_of >= 0, self._block_of % once_for_all.MOST_BLOCKS, -1)
-        return rows, depths > within
+        return rows, self._deep_enough(self._depths[places["depth"]], once_for_all.MOST_BLOCKS)
 
 
 class ProxylessNetwork(_BlockFamily):
@@ -201,8 +225,8 @@ class ProxylessNetwork(_BlockFamily):
         firsts = sorted(proxyless.ALWAYS_KEPT)
         self._order = np.argsort([*firsts, *(b for b in range(proxyless.BLOCKS) if b not in firsts)])
         skippable = {b: place for place, b in enumerate(b for b in range(proxyless.BLOCKS) if b not in firsts)}
-        decided_by = tuple(skippable.get(int(block), 0) for block in self._block_of)
-        accepted = tuple(kept if int(block) in skippable else frozenset(options) for block in self._block_of)
+        decided_by = tuple(skippable.get(int(block), 0) for block in self.block_of)
+        accepted = tuple(kept if int(block) in skippable else frozenset(options) for block in self.block_of)
         self.slot_condition: Condition | None = Condition("block", decided_by, accepted)
         self._tabulate(
             [
@@ -213,6 +237,12 @@ class ProxylessNetwork(_BlockFamily):
             (len(image_sizes), len(proxyless.KERNELS), len(proxyless.EXPANSIONS)),
         )
 
+    def architecture(self, choice: Mapping[str, Any]) -> proxyless.Architecture:
+        """Return the family's description of a choice."""
+        written = [*choice["first_block"], *choice["block"]]
+        blocks = [None if (text := written[place]) == SKIP else (int(text[1]), int(text[3])) for place in self._order]
+        return proxyless.Architecture(choice["image_size"], tuple(blocks))
+
     def rows(self, places: Places, count: int) -> tuple[IntArray, Used]:
         """Return the layers of networks of the family."""
         chosen = np.concatenate([places["first_block"], places["block"]], axis=1)[:, self._order]
@@ -220,7 +250,51 @@ class ProxylessNetwork(_BlockFamily):
         kind = np.where(kept, chosen, 0)
         kernel, expansion = np.divmod(kind, len(proxyless.EXPANSIONS))
         rows = self._look_up(places["image_size"], kernel, expansion)
-        return rows, np.where(self._block_of >= 0, kept[:, self._block_of], True)
+        return rows, np.where(self.block_of >= 0, kept[:, self.block_of], True)
+
+
+class TinyResidualNetwork(_BlockFamily):
+    """The tiny residual family, all of which can be trained: depth, kernel, expansion, channels kept."""
+
+    def __init__(self, *, batch: int, options: Mapping[str, tuple[Any, ...]]) -> None:
+        family = tiny_residual.TinyResidual()
+        deepest = (tiny_residual.DEPTHS[-1],) * tiny_residual.STAGES
+        blocks = tiny_residual.BLOCKS
+        largest = family.table(family.largest, batch=batch)
+        super().__init__(family.name, largest.layer_names, tiny_residual.BLOCK_NAMES)
+        self._depths, self._keeps = np.array(options["depth"]), len(options["keep"])
+        self.knobs = {
+            "depth": Vector(Choice(options["depth"]), tiny_residual.STAGES),
+            **{name: Vector(Choice(options[name]), blocks) for name in ("kernel", "expansion", "keep")},
+        }
+        used = used_by_depth(np.arange(blocks), tiny_residual.MOST_BLOCKS, options["depth"])
+        self.conditions = dict.fromkeys(("kernel", "expansion", "keep"), used)
+        self.slot_condition: Condition | None = used_by_depth(
+            self.block_of, tiny_residual.MOST_BLOCKS, options["depth"]
+        )
+        self._tabulate(
+            [
+                family.table(
+                    tiny_residual.Architecture(deepest, (kernel,) * blocks, (expansion,) * blocks, (keep,) * blocks),
+                    batch=batch,
+                )
+                for kernel in options["kernel"]
+                for expansion in options["expansion"]
+                for keep in options["keep"]
+            ],
+            (1, len(options["kernel"]), len(options["expansion"]) * self._keeps),
+        )
+        self.largest_macs = (float(largest.macs.sum()),)
+
+    def architecture(self, choice: Mapping[str, Any]) -> tiny_residual.Architecture:
+        """Return the family's description of a choice."""
+        return tiny_residual.Architecture(choice["depth"], choice["kernel"], choice["expansion"], choice["keep"])
+
+    def rows(self, places: Places, count: int) -> tuple[IntArray, Used]:
+        """Return the layers of networks of the family."""
+        one_size = np.zeros((count, 1), np.int64)
+        rows = self._look_up(one_size, places["kernel"], places["expansion"] * self._keeps + places["keep"])
+        return rows, self._deep_enough(self._depths[places["depth"]], tiny_residual.MOST_BLOCKS)
 
 
 class PrunedNetwork:
@@ -245,6 +319,7 @@ class PrunedNetwork:
     def __init__(self, network: SearchedNetwork, keep: Sequence[float]) -> None:
         self._network, self._keep = network, np.array(keep)
         self.names, self.slots, self.network_of = network.names, network.slots, network.network_of
+        self.block_of = network.block_of
         self.slot_condition, self.largest_macs = network.slot_condition, network.largest_macs
         self.content = network.content
         rows, _ = network.rows({name: _zeros(knob) for name, knob in network.knobs.items()}, 1)
@@ -271,6 +346,10 @@ class PrunedNetwork:
             reader += 1
         return [*held, (reader, IN_C)]
 
+    def architecture(self, choice: Mapping[str, Any]) -> object:
+        """Return None: no family knows of pruned channels."""
+        return None
+
     def rows(self, places: Places, count: int) -> tuple[IntArray, Used]:
         """Return the layers of pruned networks."""
         rows, used = self._network.rows(places, count)
@@ -286,4 +365,3 @@ class PrunedNetwork:
 
 def _zeros(knob: Knob) -> IntArray:
     return np.zeros((1, knob.length if isinstance(knob, Vector) else 1), np.int64)
-

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from accel.report import Report
 from searchers.machines import Machine, Run
 from searchers.quantities import QUANTITIES
 from searchers.space import Candidate, Element, Genomes, Space
-from workloads.errors import ConfigError
+from workloads.errors import InputError
 
 MACHINE = "machine."
 MEAN, WORST = "mean", "worst"
@@ -137,7 +138,7 @@ class Problem(ABC):
         if searched.fidelity != searched.machine.fidelities[0]:
             changed["fidelity"] = searched.fidelity
         fields = [f"--set {name}={value}" for name, value in changed.items()]
-        return " ".join([searched.machine.name, self.workload(genome, folder), f"--preset {preset}", *fields])
+        return " ".join([searched.machine.name, quote(self.workload(genome, folder)), f"--preset {preset}", *fields])
 
     def describe(self, genome: Sequence[float] | Genomes) -> Candidate:
         """Return a candidate's values by knob; those of unused blocks and layers are left out."""
@@ -186,6 +187,6 @@ def hash_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def unbuildable(error: ConfigError) -> Outcome:
+def unbuildable(error: InputError) -> Outcome:
     """Return the outcome of a candidate that a machine refuses."""
     return Outcome({}, str(error))
