@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from accel.config import read_toml
-from searchers.algorithm import ALGORITHMS
+from searchers.algorithm import check_algorithm
 from searchers.checks import check_keys, check_name, check_text, check_whole, section_of
 from searchers.problem import Outcome, Problem
 from searchers.quantities import QUANTITIES
@@ -128,7 +128,7 @@ def read_study(
     settings = section_of(text, "algorithm", where, optional=True)
     check_keys(settings, ("name", "population"), where, "algorithm.")
     name = algorithm or settings.get("name", "nsga2")
-    check_name(where if algorithm is None else "command line", "algorithm.name", name, ALGORITHMS)
+    check_algorithm(name, where if algorithm is None else "command line")
     chosen: dict[str, Any] = {
         "name": check_text(where, "name", text.get("name", Path(path).stem)),
         "seed": check_whole(where, "seed", text.get("seed", 1) if seed is None else seed, 0),
