@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from searchers.algorithm import make_algorithm
-from searchers.quantities import QUANTITIES
 from searchers.space import Genomes
 from searchers.store import Point, Store, genomes_of
 from searchers.study import Study
@@ -73,7 +72,7 @@ def run_study(
         try:
             while len(points) < study.budget:
                 asked = algorithm.ask()
-                told = _generation(store, pool, generation, asked[: study.budget - len(points)])
+                told = _generation(study, store, pool, generation, asked[: study.budget - len(points)])
                 points += told
                 objectives, violations = study.scores([point.outcome for point in told])
                 feasible += int((violations == 0.0).sum())
@@ -91,9 +90,9 @@ def run_study(
     return points
 
 
-def _generation(store: Store, pool: Workers, generation: int, asked: Genomes) -> list[Point]:
+def _generation(study: Study, store: Store, pool: Workers, generation: int, asked: Genomes) -> list[Point]:
     """Return the points of a generation: those kept before, and the others evaluated and kept now."""
-    points = checked(store.generation(generation)[: len(asked)])
+    points = checked(study, store.generation(generation)[: len(asked)])
     if points and not np.array_equal(genomes_of(points), asked[: len(points)]):
         raise StoreError(f"generation {generation} of the store is not what the study asks, need another folder")
     missing = asked[len(points) :]
@@ -108,8 +107,8 @@ def _generation(store: Store, pool: Workers, generation: int, asked: Genomes) ->
     return points
 
 
-def checked(points: list[Point]) -> list[Point]:
-    """Return points of a store if each has the quantities this release computes.
+def checked(study: Study, points: list[Point]) -> list[Point]:
+    """Return points of a study's store if each has the quantities this release computes.
 
     Raises
     ------
@@ -117,7 +116,7 @@ def checked(points: list[Point]) -> list[Point]:
         Naming the first that has not.
     """
     for point in points:
-        if point.outcome.quantities and point.outcome.quantities.keys() != QUANTITIES.keys():
+        if point.outcome.quantities and point.outcome.quantities.keys() != set(study.problem.quantities):
             place = f"point {point.generation}/{point.place}"
             raise StoreError(f"{place} of the store holds other quantities, need those of this release")
     return points

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import click
 
-from accel import bitfusion
 from accel.config import read_toml
 from searchers.figures import draw_report, draw_study
 from searchers.quantities import QUANTITIES
-from searchers.results import CHOSEN_LAYERS, FRONT, RESULTS, fingerprint, reproduce, write_results
+from searchers.results import FRONT, RESULTS, fingerprint, reproduce, write_results
 from searchers.run import Progress, checked, run_study
 from searchers.store import Point, Store
 from searchers.study import Study, read_study
@@ -41,7 +40,7 @@ def kept_study(folder: Path, *, budget: int | None = None) -> Study:
 def kept_points(study: Study, folder: Path) -> list[Point]:
     """Return the points a folder holds."""
     with Store(folder, study.key) as store:
-        return checked(store.points())
+        return checked(study, store.points())
 
 
 def keep_study(study_file: str, study: Study, folder: Path) -> None:
@@ -91,10 +90,10 @@ def run_and_show(study: Study, folder: Path, workers: int) -> None:
         points = run_study(study, folder, workers=workers, progress=shown)
     front, chosen = write_results(study, points, folder)
     _show_front(study, front, chosen)
-    config, _ = study.problem.build(front[chosen].genome)
-    report = study.problem.report(front[chosen].genome)
-    pictures = [*draw_study(study, points, folder), *draw_report(bitfusion.roofline(config), report, folder)]
-    click.echo(f"\n★ again: {reproduce(study, front[chosen], folder / CHOSEN_LAYERS)}")
+    again = reproduce(study, front[chosen], folder)
+    run = study.problem.run(front[chosen].genome)
+    pictures = [*draw_study(study, points, folder), *draw_report(run.roofline, run.report, folder)]
+    click.echo(f"\n★ again: {again}")
     click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
     for picture in pictures:
         click.echo(f"picture:  {picture}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from searchers.algorithm import ALGORITHMS
-from searchers.problem import Problem
+from searchers.layer_problem import LayerProblem as Problem
 from searchers.results import RESULTS, write_points
 from searchers.run import Progress, run_study
 from searchers.store import Store
