@@ -20,6 +20,7 @@ COMMANDS = {
     "cosearch": ("cosearch", "Search network, operand widths and machine together, as a study file says."),
     "resume": ("cosearch", "Continue a stopped study, or raise its budget."),
     "plot": ("plot", "Draw a study's front, and the roofline and cycle stack of a chosen design."),
+    "report": ("report", "Write a study as one HTML page."),
     "export": ("cosearch", "Write a study's points as CSV."),
     "validate": ("validate", "Compare published numbers with ours."),
     "figure": ("figure", "Draw the figures of the papers, from our models."),
