@@ -1,7 +1,7 @@
 """What changed between the figures of two commits: every one that moved by more than 15 %.
 
-``python -m benchmarks.compare [BEFORE [AFTER]]`` takes the two that were measured last where they are not named. Whether more
-is better depends on the figure, so that both directions are shown.
+``python -m benchmarks.compare [BEFORE AFTER]`` takes the two that were measured last where they are not named. Whether
+more is better depends on the figure, so that both directions are shown.
 """
 
 from __future__ import annotations
