@@ -173,7 +173,10 @@ class Run:
         config = self.config
         units, requests = self._place(stream), self._requests(stream)
         reload_slot = np.flatnonzero(stream.slot_reloads >= 0)
-        state = begin_round(machine, passed, node_word, units.first, len(units.records), len(requests[0]), reload_slot)
+        state = begin_round(
+            machine, passed, node_word, units.first, len(units.records), len(requests[0]), reload_slot,
+            config.block_elements(spilled),
+        )  # fmt: skip
         stack = no_cycles()
         totals = np.zeros(len(timing_kernels.COUNTERS), np.int64)
         self.t = timing_kernels.run_round(

@@ -37,29 +37,29 @@ from accel.jit import inlined_kernel, lean_kernel
 from accel.sparch.memory_kernels import request
 from accel.sparch.tree_kernels import (
     ALL,
-    AT,
+    COMING,
     COUNT,
+    DRY,
     FULL,
-    HALF,
+    LEAF_NODE,
     LIMIT,
-    LOW_HALF,
     LOW_SIX,
+    NEXT_DUE,
+    OLDEST,
     ONE,
-    RECORD_BITS,
-    ROUND_ROBIN,
+    PART,
+    ROOM,
+    ROOT_COUNT,
     SIX,
-    SMALL_LAYERS,
     TWO,
     USED,
     ZERO,
-    choose_in_turn,
-    choose_node,
+    add,
+    advance,
     enter,
     held,
-    look_at_merge,
-    note_window,
-    serve,
-    with_bits,
+    look_everywhere,
+    note_root,
 )
 
 # Elements of ``machine``.
@@ -92,14 +92,11 @@ FOR_BEAT, FOR_BLOCK = 1, 2  # a prefetched unit, or a reloaded stream
 # Elements of a reloaded stream's record.
 (
     LEFT,  # elements that have not been asked for
-    COMING,  # and those that have not entered their FIFO
+    LACKING,  # and those that have not entered their FIFO
     FIRST,  # where in its ring the oldest block on its way is
     WAITING,  # blocks on their way
 ) = (np.uint64(n) for n in range(4))
 RELOAD_BITS = np.uint64(2)
-# Words of what is on its way through a merger, in a ring.
-DUE, WHITHER, AMOUNT = (np.uint64(n) for n in range(3))
-RESULT_BITS = np.uint64(2)
 
 # Elements of a unit's record, which ``prefetch_kernels.place_units`` describes.
 UNIT_SLOT, UNIT_LENGTH, UNIT_BEGIN, UNIT_NEXT, UNIT_LOADER, UNIT_AFTER, UNIT_LAST, UNIT_A = (
@@ -110,6 +107,7 @@ UNIT_BITS = np.uint64(UNIT_SHIFT)
 
 NONE = np.int64(2**31 - 1)  # no unit: greater than every unit
 NEVER = np.int64(2**62)
+WORD_BITS = np.uint64(64)
 
 
 @inlined_kernel
@@ -168,14 +166,14 @@ def prefetched_can_be_multiplied(prefetched, slots, slot_state):
 
 
 @lean_kernel
-def unit_to_bypass(prefetched, leaves, slots, nodes, slot_state):
+def unit_to_bypass(prefetched, leaves, slots, tree, slot_state):
     """Return the first unit, of those next in an empty FIFO, that is not prefetched and has no bypass."""
     best = NONE
     for n in range(slots):
         slot = np.uint64(n) << SLOT_BITS
         head = slot_state[slot + HEAD]
         if prefetched <= head < best and slot_state[slot + BYPASS_UNTIL] == 0:
-            if held(np.uint64(leaves + n), COUNT, nodes) == ZERO:
+            if held(np.uint64(leaves + n), COUNT, tree) == ZERO:
                 best = head
     return best
 
@@ -183,9 +181,8 @@ def unit_to_bypass(prefetched, leaves, slots, nodes, slot_state):
 @lean_kernel
 def run_round(
     t, machine, outputs, bits, unit, a_base, b_base, request_address, request_size, request_units, request_elements,
-    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, nodes, deep, served, chosen, pipeline,
-    able, able_words, slot_state, arrival, done, fetcher_free, a_arrival, reload_state, reload_at, write_end,
-    write_count, memory, stack, totals,
+    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, tree, able, able_words, slot_state,
+    arrival, done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack, totals,
 ):  # fmt: skip
     """Run one round from time ``t`` on; return the time it ends, -1 if it comes to a stop.
 
@@ -200,32 +197,24 @@ def run_round(
                                               its first byte
     marks             : int64[]               elements of the result that have come out of the tree when cycles begin to
                                               be measured, when they cease to be, and so on; the last is never reached
-    nodes to write_count : the round's state, from ``timing_state.begin_round``
+    tree to write_count : the round's state, from ``timing_state.begin_round``
     memory            : uint64[], from ``memory_kernels.begin_memory``
     stack             : int64[3, len(CAUSES)] added to: cycles before the first and after the last element of the
                                               result has come out of the tree; those between that are measured; others
     totals            : int64[len(COUNTERS)]  added to
     """
-    layers, latency, choice = machine[LAYERS], machine[MERGE_LATENCY], machine[NODE_CHOICE]
     group, look_ahead, fetchers = machine[GROUP], machine[LOOK_AHEAD], machine[FETCHERS]
     memory_latency, element_bytes, spill_bytes = machine[LATENCY], machine[ELEMENT_BYTES], machine[SPILL_BYTES]
     width = np.uint64(machine[WIDTH])
-    leaves = ONE << np.uint64(layers)
-    last_layer = leaves >> ONE
+    leaves = ONE << np.uint64(machine[LAYERS])
     slots, units = len(slot_state) >> SLOT_SHIFT, len(unit) >> UNIT_SHIFT
     requests, reloads = len(request_address), len(reload_slot)
-    reload_ring, write_ring, ring = reload_at.shape[1], len(write_end), np.uint64((len(pipeline) >> 2) - 1)
+    reload_ring, write_ring = reload_at.shape[1], len(write_end)
     out_block = max(1, machine[INTERLEAVE] // out_bytes)
     in_block = max(1, machine[INTERLEAVE] // spill_bytes)
     beat_room = np.uint64(machine[WIDTH] - group)  # above the limit for what a merger puts out; wraps around
-    full, part, room, dry = ZERO, ZERO, ALL, ALL
-    for n in range(1, np.int64(leaves)):
-        look_at_merge(np.uint64(n) << RECORD_BITS, width, bits, nodes)
-        full, part = note_window(np.uint64(n), nodes, full, part, deep)
+    look_everywhere(bits, tree)
     by_row = machine[ISSUE_ORDER] == 0
-    in_turn = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
-    coming, root_count = outputs, np.int64(0)  # elements that have not come out of the tree; the root's FIFO holds
-    oldest = newest = ZERO  # of the mergers' pipeline
     next_reload = NEVER
     current = NONE  # the first of ``able``
     able_slots = fed = np.int64(0)
@@ -250,58 +239,30 @@ def run_round(
                 leaf = leaves + np.uint64(reload_slot[r])
                 stream = np.uint64(r) << RELOAD_BITS
                 while reload_state[stream + WAITING] > 0 and reload_at[r, reload_state[stream + FIRST]] <= t:
-                    n = min(in_block, reload_state[stream + COMING])
-                    reload_state[stream + COMING] -= n
-                    full, part = enter(leaf, np.uint64(n), nodes, full, part, deep)
+                    n = min(in_block, reload_state[stream + LACKING])
+                    reload_state[stream + LACKING] -= n
+                    enter(leaf, np.uint64(n), tree)
                     reload_state[stream + FIRST] = (reload_state[stream + FIRST] + 1) % reload_ring
                     reload_state[stream + WAITING] -= 1
                 if reload_state[stream + WAITING] > 0:
                     next_reload = min(next_reload, reload_at[r, reload_state[stream + FIRST]])
         # 2. Merge tree.
-        while oldest != newest and pipeline[((oldest & ring) << RESULT_BITS) + DUE] <= np.uint64(t):
-            result = (oldest & ring) << RESULT_BITS
-            oldest += ONE
-            progress = True
-            if pipeline[result + WHITHER] > ONE:
-                full, part = enter(pipeline[result + WHITHER], pipeline[result + AMOUNT], nodes, full, part, deep)
-            else:
-                root_count += np.int64(pipeline[result + AMOUNT])
-                coming -= np.int64(pipeline[result + AMOUNT])
-        dry = with_bits(dry, ONE, ONE, np.uint64(root_count < out_block))
-        firing = ZERO
-        if in_turn:
-            if (full | (part & dry)) & room != ZERO:
-                firing = choose_in_turn(layers, full, part, room, dry, served, chosen)
-        else:
-            deep[0], deep[1], deep[2], deep[3] = full, part, room, dry
-            for layer in range(layers):
-                node = choose_node(layer, served[layer], choice, deep, nodes)
-                if node != ZERO:
-                    served[layer] = node
-                    chosen[firing] = node
-                    firing += ONE
-        fires += np.int64(firing)
-        for n in range(firing):
-            node = chosen[n]
-            kind = full if node <= LOW_SIX else deep[(node >> SIX << TWO) + FULL]
-            whole = (kind >> (node & LOW_SIX)) & ONE != ZERO
-            leaving, full, part, room, dry = serve(
-                node, whole, width, leaves, bits, nodes, full, part, room, dry, deep
-            )
-            result = (newest & ring) << RESULT_BITS
-            newest += ONE
-            pipeline[result + DUE] = np.uint64(t + latency)
-            pipeline[result + WHITHER] = node
-            pipeline[result + AMOUNT] = leaving
-            if node >= last_layer:
-                leaf = node << ONE
+        fired = np.int64(0)
+        able_nodes = (tree[FULL] | (tree[PART] & tree[DRY])) & tree[ROOM]
+        if tree[NEXT_DUE] <= np.uint64(t) or able_nodes != ZERO or leaves > WORD_BITS:
+            progress |= tree[NEXT_DUE] <= np.uint64(t)
+            fired = advance(np.uint64(t), bits, tree)
+            fires += fired
+            if tree[LEAF_NODE] != ZERO:
+                leaf = tree[LEAF_NODE] << ONE
+                tree[LEAF_NODE] = ZERO
                 for fifo in range(leaf, min(leaf + TWO, leaves + np.uint64(slots))):
                     s = np.int64(fifo - leaves)
                     slot = np.uint64(s) << SLOT_BITS
                     if slot_state[slot + WAITS] == FOR_BLOCK:
                         reload_try = True
                     elif slot_state[slot + WAITS] == FOR_BEAT:
-                        if held(fifo, USED, nodes) <= held(fifo, LIMIT, nodes) + beat_room:
+                        if held(fifo, USED, tree) <= held(fifo, LIMIT, tree) + beat_room:
                             slot_state[slot + WAITS] = 0
                             slot_state[slot + ABLE] = 1
                             key = slot_state[slot + HEAD] if by_row else s
@@ -310,11 +271,12 @@ def run_round(
                             current = sooner(key, current, by_row, fed, slots)
         # 3. Writer.
         while writes > 0 and write_end[writes_first] <= t:
-            nodes[USED] -= np.uint64(write_count[writes_first]) << HALF
+            add(ONE, USED, ~np.uint64(write_count[writes_first]) + ONE, tree)  # less
             writes_first = (writes_first + 1) % write_ring
             writes -= 1
             progress = True
-            room = with_bits(room, ONE, ONE, np.uint64(nodes[USED] >> HALF <= nodes[LIMIT] >> HALF))
+            note_root(tree)
+        root_count, coming = np.int64(tree[ROOT_COUNT]), np.int64(tree[COMING])
         if root_count >= out_block or (coming == 0 and root_count > 0):
             n = min(out_block, root_count)
             last = (writes_first + writes) % write_ring
@@ -323,6 +285,8 @@ def run_round(
             writes += 1
             written += 1
             root_count -= n
+            tree[ROOT_COUNT] = np.uint64(root_count)
+            note_root(tree)
             progress = True
         # 4. Multipliers.
         issued = False
@@ -351,8 +315,8 @@ def run_round(
             offset = slot_state[slot + OFFSET]
             beat = min(group, until - offset)
             offset += beat
-            nodes[(leaf >> ONE << RECORD_BITS) + USED] += np.uint64(beat) << ((leaf & ONE) << np.uint64(5))
-            full, part = enter(leaf, np.uint64(beat), nodes, full, part, deep)
+            add(leaf, USED, np.uint64(beat), tree)
+            enter(leaf, np.uint64(beat), tree)
             bypassed = slot_state[slot + BYPASS_UNTIL] > 0 and offset != until
             slot_state[slot + BYPASS_UNTIL] *= bypassed
             ends = offset == length
@@ -363,7 +327,7 @@ def run_round(
                 slot_state[slot + HEAD] = upcoming_unit if upcoming_unit >= 0 else NONE
                 offset = 0
             slot_state[slot + OFFSET] = offset
-            roomy = held(leaf, USED, nodes) <= held(leaf, LIMIT, nodes) + beat_room
+            roomy = held(leaf, USED, tree) <= held(leaf, LIMIT, tree) + beat_room
             to_come = slot_state[slot + HEAD] < prefetched
             stays = bypassed or (roomy and to_come)
             slot_state[slot + WAITS] = FOR_BEAT if to_come and not stays else 0
@@ -411,7 +375,7 @@ def run_round(
             slot = np.uint64(s) << SLOT_BITS
             if slot_state[slot + HEAD] == prefetched and slot_state[slot + ABLE] == 0:
                 fifo = leaves + np.uint64(s)
-                if held(fifo, USED, nodes) <= held(fifo, LIMIT, nodes) + beat_room:
+                if held(fifo, USED, tree) <= held(fifo, LIMIT, tree) + beat_room:
                     slot_state[slot + ABLE] = 1
                     key = prefetched if by_row else s
                     add_key(np.uint64(key), able, able_words)
@@ -424,8 +388,12 @@ def run_round(
             progress = True
         if prefetched == fetched and got == asked and asked < requests:
             blocked = blocked or request_elements[asked] - elements_done > look_ahead
-        if blocked and not prefetched_can_be_multiplied(prefetched, slots, slot_state):
-            best = unit_to_bypass(prefetched, np.int64(leaves), slots, nodes, slot_state)
+        if by_row:
+            blocked = blocked and current >= prefetched
+        elif blocked:
+            blocked = not prefetched_can_be_multiplied(prefetched, slots, slot_state)
+        if blocked:
+            best = unit_to_bypass(prefetched, np.int64(leaves), slots, tree, slot_state)
             if best != NONE and fetcher_free[fetcher] > t:
                 fetcher_busy = True
             elif best != NONE:
@@ -440,7 +408,7 @@ def run_round(
                         t, a_base + unit[at_unit + UNIT_A] * element_bytes, element_bytes, memory
                     )
                 offset = slot_state[slot + OFFSET]
-                empty = np.int64(held(fifo, LIMIT, nodes) + width - held(fifo, USED, nodes))
+                empty = np.int64(held(fifo, LIMIT, tree) + width - held(fifo, USED, tree))
                 n = min(unit[at_unit + UNIT_LENGTH] - offset, empty)
                 from_b = b_base + (unit[at_unit + UNIT_BEGIN] + offset) * element_bytes
                 arrives = memory_latency + request(begin, from_b, n * element_bytes, memory)
@@ -474,7 +442,7 @@ def run_round(
                 fifo = leaves + np.uint64(reload_slot[r])
                 stream = np.uint64(r) << RELOAD_BITS
                 n = min(in_block, reload_state[stream + LEFT])
-                if n > 0 and held(fifo, USED, nodes) + np.uint64(n) <= held(fifo, LIMIT, nodes) + width:
+                if n > 0 and held(fifo, USED, tree) + np.uint64(n) <= held(fifo, LIMIT, tree) + width:
                     last = (reload_state[stream + FIRST] + reload_state[stream + WAITING]) % reload_ring
                     blocks = (reload_elements[r] - reload_state[stream + LEFT]) // in_block
                     arrives = memory_latency + request(
@@ -485,7 +453,7 @@ def run_round(
                         next_reload = min(next_reload, arrives)
                     reload_state[stream + WAITING] += 1
                     reload_state[stream + LEFT] -= n
-                    nodes[(fifo >> ONE << RECORD_BITS) + USED] += np.uint64(n) << ((fifo & ONE) << np.uint64(5))
+                    add(fifo, USED, np.uint64(n), tree)
                     reload_turn = r + 1
                     reload_try = True
                     progress = True
@@ -498,11 +466,8 @@ def run_round(
             stack[EDGE, PIPELINE] += machine[MULTIPLY_LATENCY]
             return t + machine[MULTIPLY_LATENCY]
         upcoming_t = t + 1
-        fired = firing > ZERO
-        if not (progress or issued or fired):
-            upcoming_t = min(wake, next_reload)
-            if oldest != newest:
-                upcoming_t = min(upcoming_t, np.int64(pipeline[((oldest & ring) << RESULT_BITS) + DUE]))
+        if not (progress or issued or fired > 0):
+            upcoming_t = min(min(wake, next_reload), np.int64(tree[NEXT_DUE]))
             if got < asked:
                 upcoming_t = min(upcoming_t, a_arrival[got])
             if fetcher_busy:
@@ -514,11 +479,11 @@ def run_round(
         cause = PIPELINE
         if issued:
             cause = MULTIPLY
-        elif coming == 0 or room & TWO == ZERO:
+        elif coming == 0 or tree[ROOM] & TWO == ZERO:
             cause = WRITE
         elif current != NONE or fetcher_busy:
             cause = B_READ
-        elif fired:
+        elif fired > 0:
             cause = MERGE
         elif next_reload != NEVER:
             cause = PARTIAL_READ

@@ -14,15 +14,18 @@ from accel.sparch import timing_kernels as kernels
 from accel.sparch import tree_kernels as tree
 from accel.sparch.plan import IndexArray, Positions
 
+Words = npt.NDArray[np.uint64]
+
 WORD_BITS = 64
+KINDS = 4  # of a node's bits in the tree
 WORD_KINDS = 2  # of a node's merge bits, whose words lie in turn
 
 
 def begin_round(
     machine: IndexArray, passed: IndexArray, node_word: IndexArray, first_unit: Positions, units: int, requests: int,
-    reload_slot: IndexArray,
+    reload_slot: IndexArray, out_block: int,
 ) -> tuple[npt.NDArray[Any], ...]:  # fmt: skip
-    """Return the arrays ``nodes`` to ``write_count`` of ``timing_kernels.run_round``, as they are at first.
+    """Return the arrays ``tree`` to ``write_count`` of ``timing_kernels.run_round``, as they are at first.
 
     Parameters
     ----------
@@ -35,35 +38,25 @@ def begin_round(
         How many there are.
     reload_slot : ndarray of int64, shape (reloads,)
         The slot each reloaded stream feeds.
+    out_block : int
+        Elements of the result that are written together.
     """
-    layers, depth, spill_fifo, width = (
-        int(machine[field]) for field in (kernels.LAYERS, kernels.FIFO_DEPTH, kernels.SPILL_FIFO, kernels.WIDTH)
-    )
-    leaves, slots, reloads = 2**layers, len(first_unit), len(reload_slot)
+    leaves, depth, spill_fifo = 1 << machine[kernels.LAYERS], int(machine[kernels.FIFO_DEPTH]), int(machine[kernels.SPILL_FIFO])
+    slots, reloads = len(first_unit), len(reload_slot)
     block = max(1, int(machine[kernels.INTERLEAVE] // machine[kernels.SPILL_BYTES]))
     share = max(block, spill_fifo // max(1, reloads) // block * block)
 
-    depths = np.full(2 * leaves, depth, np.uint64)
-    depths[1] = spill_fifo
-    depths[leaves + reload_slot] += np.uint64(share)
-    nodes = np.zeros((leaves, 1 << int(tree.RECORD_BITS)), np.uint64)
-    nodes[:, tree.LIMIT] = (depths[0::2] - np.uint64(width)) | ((depths[1::2] - np.uint64(width)) << tree.HALF)
-    nodes[1:, tree.AT] = node_word[1:] * (WORD_BITS // WORD_KINDS)
-    nodes[1:, tree.REST] = passed[2::2] + passed[3::2]
-    deep = np.full((max(1, leaves // WORD_BITS), 4), ~np.uint64(0))
-    ring = 1 << (layers * int(machine[kernels.MERGE_LATENCY])).bit_length()
+    fifo_depths = np.full(2 * leaves, depth, np.uint64)
+    fifo_depths[1] = spill_fifo
+    fifo_depths[leaves + reload_slot] += np.uint64(share)
     slot_state = np.zeros((slots, 1 << kernels.SLOT_SHIFT), np.int64)
     slot_state[:, kernels.HEAD] = np.where(first_unit >= 0, first_unit, kernels.NONE)
     slot_state[reload_slot, kernels.WAITS] = kernels.FOR_BLOCK
     reload_state = np.zeros((reloads, 1 << int(kernels.RELOAD_BITS)), np.int64)
-    reload_state[:, kernels.LEFT] = reload_state[:, kernels.COMING] = passed[leaves + reload_slot]
+    reload_state[:, kernels.LEFT] = reload_state[:, kernels.LACKING] = passed[leaves + reload_slot]
     keys = max(units, slots) + 1
     return (
-        nodes.ravel(),
-        deep.ravel(),
-        np.zeros(layers, np.uint64),
-        np.zeros(layers, np.uint64),
-        np.zeros(ring << int(kernels.RESULT_BITS), np.uint64),
+        _begin_tree(machine, passed, node_word, fifo_depths, out_block),
         np.zeros(keys // WORD_BITS + 1, np.uint64),
         np.zeros(keys // WORD_BITS**2 + 1, np.uint64),
         slot_state.ravel(),
@@ -76,3 +69,32 @@ def begin_round(
         np.zeros(spill_fifo + 2, np.int64),
         np.zeros(spill_fifo + 2, np.int64),
     )
+
+
+def _begin_tree(
+    machine: IndexArray, passed: IndexArray, node_word: IndexArray, fifo_depths: Words, out_block: int
+) -> Words:
+    """Return what ``tree_kernels.advance`` works on."""
+    layers, latency = int(machine[kernels.LAYERS]), int(machine[kernels.MERGE_LATENCY])
+    leaves, ring = 2**layers, 1 << (layers * latency).bit_length()
+    behind = int(tree.NODES) + (leaves << int(tree.RECORD_BITS))
+    state = np.zeros(behind + 2 * ring, np.uint64)
+    for kind in (tree.ROOM, tree.DRY):
+        state[int(kind) : int(tree.LEAVES) : KINDS] = ~np.uint64(0)
+    for field, value in (
+        (tree.LEAVES, leaves),
+        (tree.WIDTH, machine[kernels.WIDTH]),
+        (tree.LATENCY, latency),
+        (tree.CHOICE, machine[kernels.NODE_CHOICE]),
+        (tree.BLOCK, out_block),
+        (tree.RING, ring - 1),
+        (tree.NEXT_DUE, tree.NOT_DUE),
+        (tree.COMING, passed[1]),
+    ):
+        state[field] = value
+    limits = fifo_depths - np.uint64(machine[kernels.WIDTH])
+    nodes = state[int(tree.NODES) : behind].reshape(leaves, -1)
+    nodes[:, tree.LIMIT] = limits[0::2] | (limits[1::2] << tree.HALF)
+    nodes[1:, tree.AT] = node_word[1:] * (WORD_BITS // WORD_KINDS)
+    nodes[1:, tree.REST] = passed[2::2] + passed[3::2]
+    return state
