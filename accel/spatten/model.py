@@ -166,8 +166,10 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
             zip(plan.exact_keys[part].tolist(), plan.exact_values[part].tolist(), plan.selects[part], strict=True)
         ):
             if selects:
-                cycles = select_cycles(n, k, config.topk_lanes, config.topk_turn_cycles, random, values, live)
-                selecting[row] = cycles if k < n else 0
+                selecting[row] = select_cycles(
+                    n, k, config.topk_lanes, config.topk_turn_cycles, random, values, live
+                )  # fmt: skip
+        selecting[plan.values[part] == plan.keys[part]] = 0  # in eights: the engine is passed by
         again = plan.low_bits[part] > 0
         work = Work.of_rows(
             name, plan.head_dim, decides=decides, late_values=True, stores_queries=False,
