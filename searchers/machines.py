@@ -144,6 +144,25 @@ class AttentionMachine(Machine):
         return describe
 
 
+class AttentionPeer(AttentionMachine):
+    """A machine that SpAtten is compared with; they share a package."""
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """Configurations by name."""
+        from accel.attention_peers import PRESETS
+
+        return PRESETS[self.name]
+
+    def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
+        """Lay attention on the machine and count it."""
+        from accel.attention_peers import estimate, roofline
+        from mappers.attention_peers import best_plan
+
+        plan = best_plan(config, opened, self.name)
+        return Run(estimate(config, plan), roofline(config), self.describe(plan))
+
+
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
@@ -162,6 +181,9 @@ MACHINES: Mapping[str, Machine] = {
             "attention with cascade pruning, top-k engine, progressive quantization (HPCA 2021), event by event",
             ("simulate",),
         ),
+        AttentionPeer("dense_attention", "dense attention on SpAtten's arrays of multipliers, closed form"),
+        AttentionPeer("a3", "attention with a search for candidate keys (HPCA 2020), closed form"),
+        AttentionPeer("mnnfast", "attention that skips small probabilities (ISCA 2019), closed form"),
         SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
     )
 }
