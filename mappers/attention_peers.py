@@ -65,11 +65,11 @@ def _shares(config: Config, workload: Attention, layer: LayerAttention) -> tuple
 
 
 def search(q: npt.NDArray[np.float64], k: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.bool_]:
-    """Return which keys A3's greedy search calls candidates: their share of the largest and least products is above 0.
+    """Return which keys A3's greedy search calls candidates: they score above 0.
 
-    A step takes the largest product of an element of the query and one of a key that is left, if it is positive, and the
-    least, if it is negative; a key scores what was taken of it. There are ``share`` steps a key. If no key scores, the
-    one with the largest product is a candidate.
+    A step takes, of the products of an element of the query and one of a key, the largest that is left, if it is
+    positive, and the least, if it is negative; a key scores what was taken of it. There are ``share`` steps a key. If
+    no key scores, the one with the largest product is a candidate.
     """
     if share == 0:
         return np.ones(len(k), np.bool_)

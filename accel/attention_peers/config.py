@@ -78,9 +78,9 @@ _SMALL = replace(_DENSE, multipliers=64, hbm_bytes_per_cycle=64)
 
 PRESETS = {
     "dense_attention": {"paper": _DENSE, "paper-1/8": _SMALL},
-    # Ham et al., "A3", HPCA 2020: everything is fetched first (third party); half as many steps of search as keys, and a
-    # twentieth of the largest probability, its conservative setting (recalled). Size, bits and memory are those of the
-    # comparison in the SpAtten paper.
+    # Ham et al., "A3", HPCA 2020: everything is fetched first (third party); half as many steps of search as keys, and
+    # a twentieth of the largest probability, its conservative setting (recalled). Size, bits and memory are those of
+    # the comparison in the SpAtten paper.
     "a3": {"paper": replace(_SMALL, searched_share=0.5, least_of_largest=0.05, fetch_first=True)},
     # Jang et al., "MnnFast", ISCA 2019: streams columns, skips small probabilities (third party), below 0.1 (recalled).
     "mnnfast": {"paper": replace(_SMALL, least_probability=0.1)},

@@ -1,7 +1,8 @@
 """Attention without a cascade in closed form: each head takes as long as its busiest unit, or its memory traffic.
 
-Source: the ideas of A3 (Ham et al., HPCA 2020) and MnnFast (Jang et al., ISCA 2019) as their readers sum them up, on the
-units of SpAtten (Wang et al., HPCA 2021), whose paper compares machines of one size. docs/spatten.md says what is assumed.
+Source: the ideas of A3 (Ham et al., HPCA 2020) and MnnFast (Jang et al., ISCA 2019) as their readers sum them up, on
+the units of SpAtten (Wang et al., HPCA 2021), whose paper compares machines of one size. docs/spatten.md says what is
+assumed.
 """
 
 from __future__ import annotations
@@ -89,8 +90,14 @@ def _layer(config: Config, plan: Plan, name: str, layer: int, queries: int, toke
         dram_bytes=traffic,
         cycle_stack={"fetch": first + waiting, "compute": computing, "pipeline": IDLE_LATENCY},
         energy_pj={**spent, "dram": dram},
-        area_mm2={} if config.looks_at_values else {part: area[part] for part in ("key_sram", "value_sram", "datapath")},
-        counters={**units, "rows": heads * queries, "dense_operations": OPERATIONS_PER_MAC * 2 * heads * sum(seen) * head_dim},
+        area_mm2={}
+        if config.looks_at_values
+        else {part: area[part] for part in ("key_sram", "value_sram", "datapath")},
+        counters={
+            **units,
+            "rows": heads * queries,
+            "dense_operations": OPERATIONS_PER_MAC * 2 * heads * sum(seen) * head_dim,
+        },
     )
 
 

@@ -57,7 +57,9 @@ def _compare(operator: str) -> Any:
             )
             vector = ir.VectorType(_VECTOR_TYPES[element], LANES)
             lanes = builder.load(builder.bitcast(first, vector.as_pointer()), align=element.bitwidth // 8)
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), arguments[2], ir.Constant(ir.IntType(32), 0))
+            one = builder.insert_element(
+                ir.Constant(vector, ir.Undefined), arguments[2], ir.Constant(ir.IntType(32), 0)
+            )
             same_place = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
             bounds = builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), same_place)
             float_ = isinstance(element, types.Float)

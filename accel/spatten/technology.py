@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
+
 from accel.spatten.config import OPERAND_BITS, PRESETS, Config
 from accel.technology import MemoryBank, sram_bank, tables
 from workloads.units import BITS_PER_BYTE
