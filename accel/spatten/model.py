@@ -159,7 +159,7 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
     random = seeded(config.seed)
     longest = int(plan.keys.max())
     values, room = np.empty(longest, np.int32), scratch(longest, np.int32)
-    decides = bool((plan.low_bits > 0).any())  # a table of static bits has no second computations anywhere
+    decides = config.progressive or bool((plan.low_bits > 0).any())
     for name, part in plan.layers:
         count = part.stop - part.start
         selecting = np.zeros(count, np.int64)
