@@ -81,8 +81,8 @@ class Machine(ABC):
             If it cannot be opened, or is not for this machine.
         """
 
-    def draw(self, opened: Any, folder: Path) -> list[Path]:
-        """Draw an opened workload, if there is something to see; return the pictures."""
+    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+        """Draw what is to be seen of an opened workload, or of how it ran; return the pictures."""
         return []
 
     @abstractmethod
@@ -116,7 +116,7 @@ class SparseMachine(Machine):
 
         return open_sparse(workload, workload_b)
 
-    def draw(self, opened: SparseProduct, folder: Path) -> list[Path]:
+    def draw(self, opened: SparseProduct, report: Report, folder: Path) -> list[Path]:
         """Draw where the left matrix has its elements."""
         from searchers.figures import draw_matrix  # matplotlib is slow to import
 
@@ -137,6 +137,12 @@ class AttentionMachine(Machine):
         if workload_b is not None:
             raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one model")
         return open_attention(workload)
+
+    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+        """Draw what is alive in every layer, where it was run with values."""
+        from searchers.attention_figures import draw_alive  # matplotlib is slow to import
+
+        return draw_alive(report, folder)
 
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says what a layer keeps."""

@@ -21,6 +21,7 @@ COMMANDS = {
     "resume": ("cosearch", "Continue a stopped study, or raise its budget."),
     "plot": ("plot", "Draw a study's front, and the roofline and cycle stack of a chosen design."),
     "export": ("cosearch", "Write a study's points as CSV."),
+    "capture": ("capture", "Record queries, keys and values of a Hugging Face model in a local folder."),
     "validate": ("validate", "Compare published numbers with ours."),
     "list": ("catalogue", "List machines, presets, networks and recipes."),
 }

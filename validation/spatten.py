@@ -113,8 +113,8 @@ def selections() -> dict[str, float]:
 def generation() -> dict[str, float]:
     """Return what is reported of GPT-2: the steps of the ablation, the sweeps, rate and power.
 
-    Rates are those with HBM2, which the paper's were simulated with; power and the SRAM's sweep those with memory at its
-    full rate, where neither hides behind it.
+    Rates are those with HBM2, which the paper's were simulated with; power and the SRAM's sweep those with memory at
+    its full rate, where neither hides behind it.
     """
     unquantized = request_plan(published_schedule(keep=True, bits=12))
     dense = simulate(HBM2, request_plan(published_schedule(keep=False, bits=12)))

@@ -36,11 +36,15 @@ class LayerOutput:
     heads, tokens : ndarray of int64
         Which heads and queries it computed.
     output : ndarray of float64, shape (heads, tokens, head_dim)
+    alive, importance : ndarray of int64
+        Tokens that have a key, and the probability each was given [steps].
     """
 
     heads: Integers
     tokens: Integers
     output: npt.NDArray[np.float64]
+    alive: Integers
+    importance: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,7 @@ class _Cascade:
             error=error,
             magnitude=magnitude,
             mass=mass,
-            output=LayerOutput(self.heads, queries, attended.output),
+            output=LayerOutput(self.heads, queries, attended.output, self.tokens, attended.token_importance),
         )
 
     def _choose_tokens(self, layer: int, token: int | None) -> int:
