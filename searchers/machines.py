@@ -82,8 +82,8 @@ class Machine(ABC):
             If it cannot be opened, or is not for this machine.
         """
 
-    def draw(self, opened: Any, folder: Path) -> list[Path]:
-        """Draw an opened workload, if there is something to see; return the pictures."""
+    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+        """Draw what is to be seen of an opened workload, or of how it ran; return the pictures."""
         return []
 
     @abstractmethod
@@ -117,7 +117,7 @@ class SparseMachine(Machine):
 
         return open_sparse(workload, workload_b)
 
-    def draw(self, opened: SparseProduct, folder: Path) -> list[Path]:
+    def draw(self, opened: SparseProduct, report: Report, folder: Path) -> list[Path]:
         """Draw where the left matrix has its elements."""
         from searchers.figures import draw_matrix  # matplotlib is slow to import
 
@@ -139,10 +139,35 @@ class AttentionMachine(Machine):
             raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one model")
         return open_attention(workload)
 
+    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+        """Draw what is alive in every layer, where it was run with values."""
+        from searchers.attention_figures import draw_alive  # matplotlib is slow to import
+
+        return draw_alive(report, folder)
+
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says what a layer keeps."""
         describe: Callable[[int], str] = plan.describe
         return describe
+
+
+class AttentionPeer(AttentionMachine):
+    """A machine that SpAtten is compared with; they share a package."""
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """Configurations by name."""
+        from accel.attention_peers import PRESETS
+
+        return PRESETS[self.name]
+
+    def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
+        """Lay attention on the machine and count it."""
+        from accel.attention_peers import estimate, roofline
+        from mappers.attention_peers import best_plan
+
+        plan = best_plan(config, opened, self.name)
+        return Run(estimate(config, plan), roofline(config), self.describe(plan))
 
 
 MACHINES: Mapping[str, Machine] = {
@@ -163,6 +188,9 @@ MACHINES: Mapping[str, Machine] = {
             "attention with cascade pruning, top-k engine, progressive quantization (HPCA 2021), event by event",
             ("simulate",),
         ),
+        AttentionPeer("dense_attention", "dense attention on SpAtten's arrays of multipliers, closed form"),
+        AttentionPeer("a3", "attention with a search for candidate keys (HPCA 2020), closed form"),
+        AttentionPeer("mnnfast", "attention that skips small probabilities (ISCA 2019), closed form"),
         SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
         SparseMachine(
             "eie", "a pruned layer with shared weights times sparse vectors (ISCA 2016), cycle by cycle", ("simulate",)

@@ -22,6 +22,7 @@ COMMANDS = {
     "plot": ("plot", "Draw a study's front, and the roofline and cycle stack of a chosen design."),
     "report": ("report", "Write a study as one HTML page."),
     "export": ("cosearch", "Write a study's points as CSV."),
+    "capture": ("capture", "Record queries, keys and values of a Hugging Face model in a local folder."),
     "validate": ("validate", "Compare published numbers with ours."),
     "figure": ("figure", "Draw the figures of the papers, from our models."),
     "data": ("data", "Fetch published matrices that cannot be shipped."),
