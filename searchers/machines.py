@@ -176,8 +176,13 @@ MACHINES: Mapping[str, Machine] = {
         LayerMachine(
             "bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"
         ),
+        LayerMachine("bitfusion_apq", "BitFusion as APQ's table (CVPR 2020) has it, closed form with mapping search"),
         LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
         LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
+        LayerMachine(
+            "eyeriss", "row-stationary array of the Eyeriss kind (ISCA 2016), closed form: BitFusion's baseline"
+        ),
+        LayerMachine("gemmini", "Gemmini (DAC 2021), cycles of a tiling, closed form held against RTL simulation"),
         SparseMachine(
             "sparch",
             "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
