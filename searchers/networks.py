@@ -143,7 +143,7 @@ def read_network(section: Mapping[str, object], where: str) -> SearchedNetwork:
     if "name" in section:
         _refuse_unknown(section, {"name"}, where)
         if not isinstance(section["name"], str):
-            raise StudyError(where, "network.name", section["name"], "a network by name, or a layer table (.csv)")
+            raise StudyError(where, "network.name", section["name"], "a network by name, or a file of layers")
         return FixedNetwork(section["name"])
     if section.get("family") != once_for_all.NAME:
         raise StudyError(where, "network.family", section.get("family"), f"{once_for_all.NAME}, or network.name")

@@ -286,7 +286,10 @@ PRESETS = [
     *(f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "spatten")),
     *("spatten paper-1/8", "spatten hbm2", "outerspace paper"),
 ]
-FILES = ("TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz", "REQUESTS.csv, .csv.gz", "config.json")
+FILES = (
+    "TABLE.csv", "TOPOLOGY.csv", "MODEL.onnx", "PROBLEM.yaml", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz",
+    "REQUESTS.csv, .csv.gz", "config.json",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
