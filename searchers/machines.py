@@ -73,8 +73,8 @@ class Machine(ABC):
         return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
 
     @abstractmethod
-    def open(self, workload: str, workload_b: str | None) -> Any:
-        """Return what a path or name, or two, stand for.
+    def open(self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False) -> Any:
+        """Return what a path or name, or two, stand for; without the operators of a network it cannot run if asked.
 
         Raises
         ------
@@ -94,13 +94,13 @@ class Machine(ABC):
 class LayerMachine(Machine):
     """A machine that runs networks, layer by layer."""
 
-    def open(self, workload: str, workload_b: str | None) -> LayerTable:
+    def open(self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False) -> LayerTable:
         """Return a layer table."""
         from workloads.source import open_layers
 
         if workload_b is not None:
             raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one network")
-        return open_layers(workload)
+        return open_layers(workload, skip_unsupported=skip_unsupported)
 
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says how a layer is laid."""
@@ -111,7 +111,7 @@ class LayerMachine(Machine):
 class SparseMachine(Machine):
     """A machine that multiplies two sparse matrices."""
 
-    def open(self, workload: str, workload_b: str | None) -> SparseProduct:
+    def open(self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False) -> SparseProduct:
         """Return a product; of a matrix with itself if there is one."""
         from workloads.sparse.catalog import open_sparse
 
@@ -131,7 +131,9 @@ class SparseMachine(Machine):
 class AttentionMachine(Machine):
     """A machine that runs attention."""
 
-    def open(self, workload: str, workload_b: str | None) -> Attention | RequestTable:
+    def open(
+        self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False
+    ) -> Attention | RequestTable:
         """Return a trace, a model's attention, or a table of requests."""
         from workloads.attention.catalog import open_attention
 

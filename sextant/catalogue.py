@@ -40,6 +40,9 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         files = [
             ("TABLE.csv", "a layer table: name, kind, batch, in_h, ... as in examples/lenet5.csv"),
+            ("TOPOLOGY.csv", "a SCALE-Sim topology of convolutions or matrix products"),
+            ("MODEL.onnx", "an ONNX model, with the extra onnx: model.onnx:batch=16,act_bits=4,wgt_bits=4"),
+            ("PROBLEM.yaml", "a Timeloop problem, with the extra timeloop"),
             ("MATRIX.npz, .mtx, .mtx.gz", "a sparse matrix, as scipy saves it or in the Matrix Market format"),
         ]
         files += [
@@ -48,7 +51,7 @@ def _entries(kind: str) -> list[tuple[str, str]]:
                 "REQUESTS.csv, .csv.gz",
                 "a query of a head each, in the columns SpAtten's authors publish",
             ),
-            ("config.json", "attention of a Hugging Face model's shape, generated: config.json:length=384"),
+            ("config.json", "a Hugging Face model's shape, its blocks or generated attention: config.json:length=384"),
         ]
         return [*entries, *SPARSE_WORKLOADS.items(), *ATTENTION_WORKLOADS.items(), *files]
     if kind == "figures":

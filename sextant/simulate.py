@@ -32,6 +32,7 @@ DISPENSABLE = ("GOPS", "energy [mJ]", "mostly", "DRAM [MB]")  # columns of layer
 @click.option("--preset", default="paper", show_default=True, help="Configuration to start from.")
 @click.option("--config", "config_file", type=click.Path(), help="TOML file of fields to change.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Field to change; may be repeated.")
+@click.option("--skip-unsupported", is_flag=True, help="Leave out what no layer stands for in an ONNX model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", "folder", type=click.Path(), help="Folder for pictures: roofline, cycle stack, workload.")
 def simulate_command(
@@ -41,21 +42,23 @@ def simulate_command(
     preset: str,
     config_file: str | None,
     changes: tuple[str, ...],
+    skip_unsupported: bool,
     as_json: bool,
     folder: str | None,
 ) -> None:
     """Run WORKLOAD on MACHINE and report cycles, traffic, energy and area.
 
-    MACHINE is one of: sextant list machines. For machines that run networks, WORKLOAD is a layer table (.csv) or a
-    network by name, e.g. resnet18 or mobilenet_v2:batch=4,act_bits=4. For machines that multiply sparse matrices it is
-    a matrix (.mtx, .mtx.gz, scipy's .npz) or a name, e.g. rmat:scale=14,edges=8, and WORKLOAD_B the right-hand matrix;
-    without it the matrix is multiplied by itself. For machines that run attention it is a trace (.npz with q, k, v), a
-    table of requests (.csv, .csv.gz), or a model by name or config.json, e.g. bert-base:length=384. See: sextant list
-    workloads.
+    MACHINE is one of: sextant list machines. For machines that run networks, WORKLOAD is a layer table or SCALE-Sim
+    topology (.csv), an ONNX model (.onnx), a Timeloop problem (.yaml), a Hugging Face config.json, or a network by
+    name, each with options: resnet18, mobilenet_v2:batch=4,act_bits=4, model.onnx:batch=16. For machines that multiply
+    sparse matrices it is a matrix (.mtx, .mtx.gz, scipy's .npz) or a name, e.g. rmat:scale=14,edges=8, and WORKLOAD_B
+    the right-hand matrix; without it the matrix is multiplied by itself. For machines that run attention it is a trace
+    (.npz with q, k, v), a table of requests (.csv, .csv.gz), or a model by name or config.json, e.g.
+    bert-base:length=384. See: sextant list workloads.
     """
     chosen = find_machine(machine)
     config, fidelity, share = _configuration(chosen, preset, config_file, changes)
-    opened = chosen.open(workload, workload_b)
+    opened = chosen.open(workload, workload_b, skip_unsupported=skip_unsupported)
     try:
         run = chosen.run(config, opened, fidelity, share)
     except WorkloadError as error:

@@ -287,7 +287,10 @@ PRESETS = [
     *("spatten paper-1/8", "spatten hbm2"),
     *("dense_attention paper", "dense_attention paper-1/8", "a3 paper", "mnnfast paper", "outerspace paper"),
 ]
-FILES = ("TABLE.csv", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz", "REQUESTS.csv, .csv.gz", "config.json")
+FILES = (
+    "TABLE.csv", "TOPOLOGY.csv", "MODEL.onnx", "PROBLEM.yaml", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz",
+    "REQUESTS.csv, .csv.gz", "config.json",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
