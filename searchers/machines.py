@@ -148,7 +148,9 @@ MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
         LayerMachine(
-            "bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"
+            "bitfusion",
+            "systolic array of bit-composable units (ISCA 2018), closed form with mapping search, or cycle by cycle",
+            ("estimate", "simulate"),
         ),
         LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
         LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
