@@ -176,7 +176,9 @@ MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
         LayerMachine(
-            "bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"
+            "bitfusion",
+            "systolic array of bit-composable units (ISCA 2018), closed form with mapping search, or cycle by cycle",
+            ("estimate", "simulate"),
         ),
         LayerMachine("bitfusion_apq", "BitFusion as APQ's table (CVPR 2020) has it, closed form with mapping search"),
         LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
