@@ -132,6 +132,17 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
+def versions() -> dict[str, str]:
+    """Return what a result depends on beside its input: a hash of the models' sources, and who runs them."""
+    return {
+        "models": _build_hash(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+    }
+
+
+@cache
 def _build_hash() -> str:
     """Hash what machine code depends on; numba itself tells processors apart."""
     digest = hashlib.sha256()

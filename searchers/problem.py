@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,20 +14,13 @@ from accel.report import Report
 from mappers.bitfusion import best_plan, search
 from searchers.networks import SearchedNetwork
 from searchers.oracles.quantization_noise import quantization_noise_db
+from searchers.outcome import Outcome as Outcome
 from searchers.quantities import NOISE, QUANTITIES
 from searchers.space import Candidate, Condition, Element, Genomes, Knob, Space, Vector
 from workloads.errors import ConfigError
 from workloads.layers import LayerTable
 
 ACT_BITS, WGT_BITS = "bits.activations", "bits.weights"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What is known of one candidate: its quantities, or why the machine cannot be built or cannot run it."""
-
-    quantities: dict[str, float]
-    reason: str = ""
 
 
 class Problem:
