@@ -132,9 +132,8 @@ class ClusterWorkers(Workers):
             raise Interrupted("the connection to the Dask scheduler is lost")
         error = future.exception()
         if error is not None:  # the points' own errors are outcomes: this is a worker that died, again and again
-            return Event(
-                slot, [], over=True, lost="its workers died" if _died(error) else f"its worker failed: {error}"
-            )
+            why = "its workers died" if type(error).__name__ == "KilledWorker" else f"its worker failed: {error}"
+            return Event(slot, [], over=True, lost=why)
         outcomes, seconds = future.result()
         self._timed(seconds, points)
         return Event(slot, outcomes, over=True)
@@ -162,10 +161,6 @@ class ClusterWorkers(Workers):
 def _close_quietly(cluster: Any) -> None:
     with suppress(TimeoutError, OSError, RuntimeError):
         cluster.close(timeout=2 * GENTLE_S)
-
-
-def _died(error: BaseException) -> bool:
-    return type(error).__name__ == "KilledWorker"
 
 
 def _library(name: str, how: str) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from workloads.errors import StoreError
@@ -52,10 +53,8 @@ class FolderLock:
 
     def close(self) -> None:
         """Let go of the folder."""
-        try:
+        with suppress(OSError):  # what could not be written then is for people only
             self._file.close()
-        except OSError:
-            pass  # what could not be written then is for people only
 
 
 def _holder(path: str) -> str:

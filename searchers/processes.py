@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,8 @@ class _Process:
 
     def send(self, data: bytes) -> None:
         """Send bytes; whether the worker is still there is found out when it is listened to."""
-        try:
+        with suppress(OSError):
             self.connection.send_bytes(data)
-        except OSError:
-            pass
 
     @property
     def resident_mb(self) -> float:
@@ -135,7 +134,7 @@ class ProcessWorkers(Workers):
         events = []
         try:
             while process.connection.poll():
-                message: str | list[Outcome] = pickle.loads(process.connection.recv_bytes())
+                message: Any = pickle.loads(process.connection.recv_bytes())
                 process.heard = time.monotonic()
                 if message == READY:
                     process.ready = self._one_was_ready = True
@@ -144,7 +143,7 @@ class ProcessWorkers(Workers):
                     self._timed(process.heard - process.began, process.points)
                     events.append(Event(slot, [], over=True))
                 else:
-                    events.append(Event(slot, list(message)))
+                    events.append(Event(slot, message))
         except (EOFError, OSError):
             how = self._processes.pop(slot).end()
             if not self._one_was_ready:
