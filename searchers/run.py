@@ -129,10 +129,12 @@ def _generation(store: Store, pool: Workers, generation: int, asked: Genomes, pa
     missing = [place for place in range(len(asked)) if place not in kept]
     job_size = -(-len(missing) // parts)
     for step in pool.evaluate([genomes[place] for place in missing], job_size=job_size):
-        started = [
-            Point(generation, place, genomes[place], Outcome({})) for place in map(missing.__getitem__, step.started)
-        ]
-        fresh = [Point(generation, missing[index], genomes[missing[index]], out) for index, out in step.settled]
+        running = [(missing[index], Outcome({})) for index in step.started]
+        over = [(missing[index], outcome) for index, outcome in step.settled]
+        started, fresh = (
+            [Point(generation, place, genomes[place], outcome) for place, outcome in places]
+            for places in (running, over)
+        )
         store.add(fresh, started)
         kept |= {point.place: point for point in fresh}
     return [kept[place] for place in range(len(asked))]

@@ -57,7 +57,8 @@ CREATE TABLE origins (number INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE);
 """
 _PLACES = 2**32  # of a generation
 _SELECT = {
-    1: f"SELECT generation * {_PLACES} + place AS number, key, state, genome, '', quantities, reason, 0, NULL FROM points ",
+    1: f"SELECT generation * {_PLACES} + place AS number, key, state, genome, '', quantities, reason, 0, NULL "
+    "FROM points ",
     2: "SELECT number, key, state, genome, design, quantities, reason, origin, checksum FROM points ",
 }
 _INSERT = "INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -312,9 +313,7 @@ class Store(Reader):
         try:
             with self._connection:
                 self._connection.executemany(replace, [self._row(point, RUNNING) for point in started])
-                self._connection.executemany(
-                    unfinished, [(point.generation * _PLACES + point.place,) for point in points]
-                )
+                self._connection.executemany(unfinished, [(_number(point),) for point in points])
                 rows = (self._row(point, DONE if point.outcome.quantities else FAILED) for point in points)
                 self._connection.executemany(_INSERT, rows)
         except sqlite3.Error as error:
@@ -331,9 +330,12 @@ class Store(Reader):
         genome = np.array(point.genome, dtype=GENES).tobytes()
         key = point.key or hashlib.sha256(self._study_key.encode() + genome).hexdigest()
         quantities, reason = json.dumps(point.outcome.quantities), point.outcome.reason
-        number = point.generation * _PLACES + point.place
-        row = (number, key, state, genome, point.design, quantities, reason, self._origin, None)
+        row = (_number(point), key, state, genome, point.design, quantities, reason, self._origin, None)
         return (*row[:-1], _checksum(row))
+
+
+def _number(point: Point) -> int:
+    return point.generation * _PLACES + point.place
 
 
 def _connect(uri: str, path: Path) -> sqlite3.Connection:

@@ -226,6 +226,7 @@ class Workers(ABC):
     def _wait(self, out: dict[int, Job]) -> list[Event]:
         """Return what workers have to tell; wait until one has."""
 
+    @abstractmethod
     def close(self) -> None:
         """Stop all workers, whatever they are doing."""
 
@@ -290,13 +291,16 @@ class ThreadWorkers(Workers):
             Thread(target=self._work, args=(slot,), daemon=True, name=f"sextant worker {slot}").start()
 
     def _work(self, slot: int) -> None:
+        def report(outcomes: list[Outcome]) -> None:
+            self._told.put((Event(slot, outcomes), 0.0, 0))
+
         while (payloads := self._jobs[slot].get()) is not None:
-            began, told = time.monotonic(), self._told
+            began = time.monotonic()
             try:
-                report_in_parts(self._evaluator, payloads, lambda outcomes: told.put((Event(slot, outcomes), 0.0, 0)))
-                told.put((Event(slot, [], over=True), time.monotonic() - began, len(payloads)))
+                report_in_parts(self._evaluator, payloads, report)
+                self._told.put((Event(slot, [], over=True), time.monotonic() - began, len(payloads)))
             except BaseException as error:  # to be raised where it is waited for
-                told.put((error, 0.0, 0))
+                self._told.put((error, 0.0, 0))
 
     def _start(self, slot: int, job: Job) -> None:
         self._jobs[slot].put(job.payloads)
