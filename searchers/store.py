@@ -12,6 +12,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -113,6 +114,8 @@ class Reader:
             try:
                 self._version = _checked_version(self._connection, self.path)
             except sqlite3.OperationalError:  # a folder that cannot be written has no place for SQLite's shared memory
+                if self._log_size():
+                    raise  # what it holds would be missed without it
                 self._connection.close()
                 self._connection = _connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", self.path)
                 self._version = _checked_version(self._connection, self.path)
@@ -123,6 +126,10 @@ class Reader:
         except BaseException:
             self.close()
             raise
+
+    def _log_size(self) -> int:
+        log = Path(f"{self.path}-wal")
+        return log.stat().st_size if log.exists() else 0
 
     def close(self) -> None:
         """Let go of the database."""
@@ -159,6 +166,14 @@ class Reader:
             if number != expected or places != list(range(len(places))):
                 raise StoreError(f"{self.path}: points of generation {expected} are missing, need an undamaged file")
         return rows
+
+    def counts(self) -> dict[str, int]:
+        """Return how many points are in each state."""
+        query = "SELECT state, count(*) FROM points GROUP BY state"
+        try:
+            return dict.fromkeys((PENDING, RUNNING, DONE, FAILED), 0) | dict(self._connection.execute(query))
+        except SQLITE_SAID as error:
+            raise StoreError(f"{self.path}: cannot be read: {error}, need an undamaged file") from error
 
     def origins(self) -> list[dict[str, Any]]:
         """Return, for every point in order, what computed it: versions, seed; empty for what is not known."""
@@ -285,7 +300,9 @@ class Store(Reader):
         self._version = SCHEMA_VERSION
 
     def close(self) -> None:
-        """Let go of the database and the folder."""
+        """Let go of the database, as one file that can be read anywhere, and of the folder."""
+        with suppress(sqlite3.Error):  # somebody reads it, or it is damaged
+            self._connection.execute("PRAGMA journal_mode=DELETE")
         self._connection.close()
         self._lock.close()
 

@@ -26,7 +26,7 @@ MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised 
 UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any other
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
 _RANGE_KEYS = {Whole: {"low", "high", "step"}, Number: {"low", "high", "log"}, Switch: set[str](), OneOf: set[str]()}
-SECTIONS = ("name", "seed", "budget", "algorithm", "network", "bits", "machine", "objectives", "constraints")
+SECTIONS = ("name", "seed", "budget", "algorithm", "network", "bits", "machine", "objectives", "constraints", "workers")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from searchers.kept import kept_points, kept_study
 from searchers.problem import Problem
 from searchers.quantities import QUANTITIES
-from sextant.studies import kept_points, kept_study
 from tests.command_line import Ran, sextant
 
 StudyFile = Callable[..., Path]

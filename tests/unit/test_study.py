@@ -70,7 +70,7 @@ BAD = [
     # sections and keys
     (
         {"seed": "sede = 3"},
-        "sede = 3, need one of name, seed, budget, algorithm, network, bits, machine, objectives, constraints",
+        "sede = 3, need one of name, seed, budget, algorithm, network, bits, machine, objectives, constraints, workers",
     ),
     ({"algorithm": "[algorithm]\npopulace = 16"}, "algorithm.populace = 16, need one of name, population"),
     ({"network": '[network]\nname = "resnet18"\nbatch = 2'}, "network.batch = 2, need one of name"),
