@@ -85,13 +85,16 @@ class Kept:
         return self._store.origins()
 
     def frame(self) -> pd.DataFrame:
-        """Return the points that are done or failed, a row each, with the columns of ``results.csv``."""
+        """Return the points that are done or failed, a row each, with the columns of ``results.csv``.
+
+        Columns of a sweep have pandas' types for values of which some may be missing.
+        """
         import pandas as pd  # slow to import
 
         if self.is_sweep:
             columns, rows = sweep_table(self._store.states())
             cells = zip(columns, zip(*rows, strict=True), strict=True) if rows else ((name, ()) for name in columns)
-            return pd.DataFrame({name: pd.array(values, _kind(values)) for name, values in cells})
+            return pd.DataFrame({name: pd.array(list(values)) for name, values in cells})
         from searchers.results import table
 
         study = kept_study(self.folder)
@@ -136,12 +139,6 @@ class Kept:
             raise OutputError("Parquet: pyarrow is not installed, need: pip install 'sextant[export]'") from None
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror or error}, need a file that can be written") from error
-
-
-def _kind(values: Sequence[object]) -> str | None:
-    """Return what pandas calls whole numbers of which some are missing; None where it knows by itself."""
-    kinds = {type(value) for value in values}
-    return "Int64" if kinds == {int, type(None)} else "int64" if kinds == {int} else None
 
 
 def sweep_table(states: Sequence[tuple[Point, str]]) -> tuple[list[str], list[Cells]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def log_of(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def kill_after(process: subprocess.Popen[str], log: Path, begun: int, seconds: float) -> None:
+    """Kill a sweep some time after it has begun so many points, and see its workers die with it."""
+    wait_until(lambda: len(log_of(log)) > begun, process)
+    time.sleep(seconds)
+    workers = children(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not any(map(alive, workers)))
+
+
 def kill_often(sweep_file: Path, folder: Path, kills: int, seconds: float, options: tuple[str, ...]) -> None:
     """Kill a sweep again and again, each time after some more points or none; then let it end."""
     draw = random.Random(1)
@@ -56,13 +67,7 @@ def kill_often(sweep_file: Path, folder: Path, kills: int, seconds: float, optio
         command = ("resume", folder) if (folder / "sweep.toml").exists() else ("sweep", sweep_file, "--out", folder)
         began = len(log_of(log))
         process = start(log, seconds, *command, *options, script="logged_sweep.py")
-        target = began + int((POINTS - began) * draw.random() / (kills - kill))
-        wait_until(lambda: len(log_of(log)) > target, process)
-        time.sleep(draw.random() * 0.05)
-        workers = children(process.pid)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-        wait_until(lambda: not any(map(alive, workers)))
+        kill_after(process, log, began + int((POINTS - began) * draw.random() / (kills - kill)), draw.random() * 0.05)
         again = {names[place] for place in done} & set(log_of(log)[began:])
         assert not again, "finished points were computed again"
         now = finished(folder)
