@@ -51,11 +51,15 @@ class Machine(ABC):
     fidelities : tuple of str
         ``estimate`` (closed form), ``simulate`` (cycle by cycle, with values), ``sample`` (a part, cycle by cycle,
         scaled); the first is the default.
+    plan_fields : tuple of str, or None
+        The fields of a configuration that a plan for the whole workload depends on, where that is not all: points
+        that agree in them may share a plan, and what the machine keeps with it.
     """
 
     name: str
     description: str
     fidelities: tuple[str, ...] = ("estimate",)
+    plan_fields: tuple[str, ...] | None = None
 
     @property
     def presets(self) -> Mapping[str, Any]:
@@ -65,11 +69,18 @@ class Machine(ABC):
 
     def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
         """Lay an opened workload on the machine and run it at one of its fidelities; of ``sample``, a share."""
-        accel, mapper = import_module(f"accel.{self.name}"), import_module(f"mappers.{self.name}")
+        return self.run_plan(config, self.lay(config, opened, fidelity, share), fidelity)
+
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Any:
+        """Return a plan of an opened workload for one of the machine's fidelities."""
+        mapper = import_module(f"mappers.{self.name}")
         if fidelity == "sample":
-            plan = mapper.sample_plan(config, opened, *(() if share is None else (share,)))
-        else:
-            plan = mapper.best_plan(config, opened)
+            return mapper.sample_plan(config, opened, *(() if share is None else (share,)))
+        return mapper.best_plan(config, opened)
+
+    def run_plan(self, config: Any, plan: Any, fidelity: str) -> Run:
+        """Run a plan at the fidelity it was made for."""
+        accel = import_module(f"accel.{self.name}")
         return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
 
     @abstractmethod
@@ -191,6 +202,7 @@ MACHINES: Mapping[str, Machine] = {
             "sparch",
             "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
             ("simulate", "estimate", "sample"),
+            ("pipelined_merge", "condensing", "huffman", "merge_layers"),
         ),
         AttentionMachine(
             "spatten",

@@ -16,7 +16,7 @@ def plot_command(folder: Path, design: int | None) -> None:
     """Draw the front of the study in FOLDER, and the roofline and cycle stack of one of its designs."""
     from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
-    from sextant.studies import kept_points, kept_study
+    from searchers.kept import kept_points, kept_study
     from workloads.errors import StudyError
 
     study = kept_study(folder)
