@@ -69,7 +69,7 @@ class GradientSearch:
         np.put_along_axis(held, levels + self._first, 1.0, axis=1)
         lacking = self._costs[:, -1]
         # Places instead of values: costs of candidates that cannot be built, and orders of magnitude, would rule.
-        targets: Floats = (
+        targets: Any = (
             np.stack(
                 [ranks(column[:, None], np.zeros(len(column))) for column in (*self._costs[:, :-1].T, lacking)], axis=1
             )
