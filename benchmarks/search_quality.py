@@ -1,8 +1,8 @@
 """Every algorithm against random search at equal budget: hypervolume over evaluations, and regret to a known optimum.
 
 Hypervolume: the study ``examples/joint_vision.toml``, objectives on logarithms, in a box that is fixed below, so that
-runs of different days and algorithms can be compared. Regret: a study small enough to be enumerated. Each run is a seed;
-medians and quartiles are over seeds.
+runs of different days and algorithms can be compared. Regret: a study small enough to be enumerated. Medians and
+quartiles are over seeds.
 
 Run: python -m benchmarks.search_quality [SEEDS [BUDGET [ALGORITHM]...]]
 """

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from accel import bitfusion
+from mappers.bitfusion import best_plan
+from searchers.algorithm import EXTRAS
 from searchers.problem import Outcome, Problem
 from searchers.quantities import NOISE, QUANTITIES
 from searchers.random_search import random_shares
@@ -52,11 +55,14 @@ def same(outcome: Outcome, expected: dict[str, float], *, exact: bool = True) ->
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_quantities_on_bitfusion_are_those_of_the_report_to_the_last_bit(tmp_path: Path, family: str) -> None:
+def test_quantities_on_bitfusion_are_those_of_a_batch_of_reports_to_the_last_bit(tmp_path: Path, family: str) -> None:
     problem = study(tmp_path, FAMILIES[family], BITS, MACHINE).problem
     asked = genomes(problem)
     for genome, outcome in zip(asked, problem.evaluate(asked), strict=True):
-        same(outcome, reported(problem, genome))
+        ((config, table),) = problem.situations(genome)
+        (report,) = bitfusion.estimate_batch([config], [best_plan(config, table)])
+        same(outcome, {name: read(report) for name in problem.quantities if (read := QUANTITIES[name].read)})
+        same(outcome, reported(problem, genome), exact=False)
         assert math.isfinite(outcome.quantities[NOISE])
 
 
@@ -179,7 +185,8 @@ def test_attention_is_searched_with_its_network_and_its_error(tmp_path: Path) ->
 BAD = [
     ((FAMILIES["fixed"], '[machine]\nname = "bitserial"\ntile_rows = [8, 16]'), '["energy_pj"]',
      "objectives = energy_pj, need what a study on bitserial knows: seconds, cycles, dram_bytes"),
-    ((FAMILIES["fixed"], MACHINE), '["output_error"]', "objectives = output_error, need what a study on bitfusion knows"),
+    ((FAMILIES["fixed"], MACHINE), '["output_error"]',
+     "objectives = output_error, need what a study on bitfusion knows"),
     ((FAMILIES["fixed"], SPARCH), '["seconds"]', "need [workload]: what sparch runs"),
     (('[workload]\nname = "rmat:scale=7"', "[machine]\nrows = [8]"), '["seconds"]',
      "need [network]: what bitfusion runs"),
@@ -188,7 +195,8 @@ BAD = [
     ((FAMILIES["fixed"], MACHINE, "[corners]\nmachine = [{ rows = 4 }]"), '["seconds"]',
      "corners.machine.rows = 4, need a field of the machine that is not searched"),
     ((FAMILIES["fixed"], MACHINE, '[accuracy]\noracle = "delphi"'), '["seconds"]', "name = delphi, need"),
-    ((FAMILIES["fixed"], '[machine]\nfidelity = "exact"\nrows = [8, 16]'), '["seconds"]', "machine.fidelity = exact, need"),
+    ((FAMILIES["fixed"], '[machine]\nfidelity = "exact"\nrows = [8, 16]'), '["seconds"]',
+     "machine.fidelity = exact, need"),
     (('[network]\nname = "resnet18"\nkeep = [0.5]', MACHINE), '["seconds"]', "depthwise layers = 0, need at least one"),
     (('[network]\nname = "mobilenet_v1"\nkeep = [0.0]', MACHINE), '["seconds"]', "network.keep = 0.0, need a number"),
 ]  # fmt: skip
@@ -209,12 +217,7 @@ def test_an_algorithm_whose_extra_is_missing_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("searchers.algorithm.find_spec", lambda package: None)
-    for name, package, extra in (
-        ("tpe", "optuna", "tpe"),
-        ("ddpg", "stable_baselines3", "rl"),
-        ("gradient", "torch", "rl"),
-    ):
-        with pytest.raises(
-            SextantError, match=rf"algorithm.name = {name}, need {package}: pip install 'sextant\[{extra}\]'"
-        ):
+    for name, (package, extra) in EXTRAS.items():
+        need = rf"algorithm.name = {name}, need {package}: pip install 'sextant\[{extra}\]'"
+        with pytest.raises(SextantError, match=need):
             study(tmp_path, FAMILIES["fixed"], MACHINE, f'[algorithm]\nname = "{name}"')
