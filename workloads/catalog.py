@@ -86,7 +86,7 @@ NETWORKS: Mapping[str, Entry] = {
         options={"image_size": int, "width": float, "depth": int, "kernel": int, "expansion": int},
     ),
     "tiny-residual": Entry(
-        description="inverted residuals for 12 x 12 digits, really trained; all blocks alike, the largest unless told",
+        description="inverted residuals for 8 x 8 digits, really trained; all blocks alike, the largest unless told",
         builder="tiny_residual.uniform",
         options={"depth": int, "kernel": int, "expansion": int, "keep": float},
     ),

@@ -36,7 +36,20 @@ class Entry:
     needs_file: bool = False
 
 
-ORACLES: Mapping[str, Entry] = {}
+ORACLES: Mapping[str, Entry] = {
+    "imagenet": Entry(
+        "imagenet.open_imagenet",
+        "ImageNet top-1 of the Once-for-All family, predicted; quantized: less what published pairs lost",
+        "the weights of the published predictor (.npz of w0, b0 .. w3, b3)",
+    ),
+    "quantization-drop": Entry(
+        "quantization_drop.QuantizationDrop", "points of ImageNet top-1 lost to quantization, from published pairs"
+    ),
+    "published": Entry("published.imagenet", "ImageNet top-1 of published networks, as printed, by name"),
+    "published-bleu": Entry("published.translation", "BLEU of HAT's searched Transformers, as printed, by name"),
+    "own-table": Entry("own.TableOracle", "a table of your own results", "a table of results (.csv)", needs_file=True),
+    "own-onnx": Entry("own.OnnxOracle", "a predictor of your own", "a predictor (.onnx)", needs_file=True),
+}
 OWN = "MODULE:FUNCTION"
 
 

@@ -1,6 +1,6 @@
-"""Inverted residuals for images of 12 x 12 grey pixels: a family so small that every network can really be trained.
+"""Inverted residuals for images of 8 x 8 grey pixels: a family so small that every network can really be trained.
 
-It is Sextant's own, cut after MobileNetV2 and Once-for-All: three stages of one or two blocks, each with its kernel,
+It is Sextant's own, cut after MobileNetV2 and Once-for-All: two stages of one or two blocks, each with its kernel,
 its expansion and the share of its middle channels that pruning keeps.
 """
 
@@ -15,8 +15,8 @@ from workloads.network import Network
 from workloads.networks.inverted_residual import Block, ChainFamily, Head, Part, Stem
 
 NAME = "tiny-residual"
-IMAGE_SIZE = 12
-STAGES = 3
+IMAGE_SIZE = 8
+STAGES = 2
 MOST_BLOCKS = 2
 BLOCKS = STAGES * MOST_BLOCKS
 DEPTHS = (1, 2)
@@ -25,7 +25,7 @@ EXPANSIONS = (3, 4, 6)
 KEEPS = (0.5, 0.75, 1.0)
 BITS = (2, 3, 4, 6, 8)
 END_BITS = 8  # of the first convolution and of what stands behind the blocks
-STEM_WIDTH, STAGE_WIDTHS, STAGE_STRIDES, HEAD_WIDTH, CLASSES = 8, (8, 16, 24), (1, 2, 1), 48, 10
+STEM_WIDTH, STAGE_WIDTHS, STAGE_STRIDES, HEAD_WIDTH, CLASSES = 8, (8, 16), (2, 1), 32, 10
 BLOCK_NAMES = tuple(f"stage{stage + 1}.block{block + 1}" for stage in range(STAGES) for block in range(MOST_BLOCKS))
 
 
@@ -35,12 +35,12 @@ class Architecture:
 
     Attributes
     ----------
-    depths : tuple of int, length 3
+    depths : tuple of int, length 2
         Blocks of each stage, 1 or 2.
-    kernels, expansions : tuple of int, length 6
+    kernels, expansions : tuple of int, length 4
         Kernel (3, 5) and expansion (3, 4, 6) of each block, two places a stage. The second place of a stage of one
         block is not used.
-    keeps : tuple of float, length 6
+    keeps : tuple of float, length 4
         Share of the expanded channels that each block keeps (0.5, 0.75, 1).
 
     Raises
@@ -71,7 +71,7 @@ class Architecture:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """Which of the six block places are used, in order."""
+        """Which of the four block places are used, in order."""
         return tuple(MOST_BLOCKS * stage + block for stage, depth in enumerate(self.depths) for block in range(depth))
 
 
@@ -114,7 +114,7 @@ class TinyResidual(ChainFamily[Architecture]):
 
 
 def layer_bits(architecture: Architecture, block_bits: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the width of each layer of a network's table from that of each of its six block places [bits].
+    """Return the width of each layer of a network's table from that of each of its four block places [bits].
 
     A block's three layers share it; the first convolution and the head have 8.
     """
