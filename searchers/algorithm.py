@@ -54,9 +54,11 @@ ALGORITHMS = {
     "evolution": "searchers.evolution.Evolution",
     "cmaes": "searchers.cma_es.CMAES",
     "tpe": "searchers.tpe.TPE",
+    "ddpg": "searchers.ddpg.DDPG",
+    "gradient": "searchers.gradient.GradientSearch",
 }
 # What an algorithm needs beyond Sextant's own requirements: the package, and the extra that brings it.
-EXTRAS = {"tpe": ("optuna", "tpe")}
+EXTRAS = {"tpe": ("optuna", "tpe"), "ddpg": ("stable_baselines3", "rl"), "gradient": ("torch", "rl")}
 
 
 def check_algorithm(name: object, where: str) -> None:

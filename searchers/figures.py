@@ -230,7 +230,7 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
     left = np.zeros(len(layers))
     to_ms = 1e3 / report.clock_hz
     for cause in report.cycle_stack:
-        width = np.array([layer.cycle_stack[cause] for layer in layers]) * to_ms
+        width = np.array([layer.cycle_stack.get(cause, 0) for layer in layers]) * to_ms
         label = f"{CAUSE_NAMES.get(cause, cause)}, {report.cycle_stack[cause] / report.cycles:.0%}"
         axes.barh(np.arange(len(layers)), width, left=left, height=0.78, color=CAUSE_COLOURS.get(cause), label=label)
         left += width

@@ -83,7 +83,7 @@ class LayerCosts(ABC):
         with self._lock:
             known = self._places
             found = np.array([known.get(key, -1) for key in keys])
-            result = self._costs[found]
+            result: Floats = self._costs[found]
         unknown = np.flatnonzero(found < 0)
         if unknown.size:
             fresh: dict[bytes, int] = {}
