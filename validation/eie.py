@@ -13,7 +13,7 @@ from accel.eie.technology import area_mm2
 from accel.report import Report
 from mappers.eie import best_plan
 from workloads.sparse.generators import pruned
-from workloads.sparse.product import sparse_product
+from workloads.sparse.product import SparseProduct, sparse_product
 from workloads.units import OPERATIONS_PER_MAC
 
 PAPER = PRESETS["paper"]
@@ -37,7 +37,7 @@ def measure() -> Mapping[str, float]:
     ours: dict[str, float] = {}
     watts = []
     for name in LAYERS:
-        report = run(PAPER, name)
+        report = run(PAPER, layer_product(name))
         entries = report.cycle_stack["multiply"] + report.cycle_stack["filler_entries"]
         ours[f"work.{name}"] = entries / report.clock_hz * 1e6
         ours[f"time.{name}"] = report.seconds * 1e6
@@ -46,9 +46,13 @@ def measure() -> Mapping[str, float]:
     return {**ours, "area": sum(area_mm2(PAPER).values()), "power": 1e3 * watts[0], "peak": peak}
 
 
-def run(config: Config, name: str, seed: int = 1) -> Report:
-    """Run one of the nine layers."""
+def layer_product(name: str, seed: int = 1) -> SparseProduct:
+    """Draw one of the nine layers and its activations."""
     rows, columns, weights_kept, activations_kept = LAYERS[name]
     matrix = pruned(rows, columns, weights_kept, seed)
-    vector = pruned(columns, 1, activations_kept, seed + 1)
-    return simulate(config, best_plan(config, sparse_product(name, matrix, vector)))
+    return sparse_product(name, matrix, pruned(columns, 1, activations_kept, seed + 1))
+
+
+def run(config: Config, product: SparseProduct) -> Report:
+    """Run a layer."""
+    return simulate(config, best_plan(config, product))
