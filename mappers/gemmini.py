@@ -45,8 +45,10 @@ def best_plan(config: Config, table: LayerTable) -> Plan:
         If an operand is wider than 8 bits.
     """
     table.check_widths(WIDEST_BITS, MACHINE)
-    tiles = np.array([_best_tile(config, table, index) for index in range(len(table))], dtype=np.int64)
-    return Plan(table, tiles)
+    rows = [tuple(row) for row in table.values.tolist()]
+    first = {row: index for index, row in reversed(list(enumerate(rows)))}  # equal layers are searched once
+    tile_of = {row: _best_tile(config, table, index) for row, index in first.items()}
+    return Plan(table, np.array([tile_of[row] for row in rows], dtype=np.int64))
 
 
 def _best_tile(config: Config, table: LayerTable, index: int) -> tuple[int, ...]:
