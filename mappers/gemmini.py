@@ -27,8 +27,8 @@ from workloads.layers import (
 OUTERMOST = "L3"
 # Where a dimension of the notation stands in a tile: P, Q map, C, K channels, R, S kernel.
 DIMENSIONS = {"P": 0, "Q": 1, "C": 2, "K": 3, "R": 4, "S": 5}
-LOOP = re.compile(r"([A-Z])([1-9][0-9]*)(X?)")
-NOTATION = "levels L3[WIO] .. L0[W] joined by ' - ', each with loops such as K16 or, in space, K16X"
+LOOP = re.compile(r"([A-Z])([1-9][0-9]*)([XY]?)")
+NOTATION = "levels L3[WIO] .. L0[W] joined by ' - ', each with loops such as K16 or, in space, K16X or K16Y"
 
 
 def best_plan(config: Config, table: LayerTable) -> Plan:
@@ -97,7 +97,7 @@ def plan_of_mapping(table: LayerTable, mapping: str) -> tuple[int, Plan]:
     tile, side = np.ones(kernels.TILE_COLUMNS, np.int64), 1
     for level in mapping.split(" - "):
         name, *loops = level.split() or [""]
-        if not re.fullmatch(r"L[0-3]\[[WIO]+\]", name):
+        if not re.fullmatch(r"L[0-3]\[[WIO]*\]", name):
             raise WorkloadError(where, "level", name, NOTATION)
         for loop in loops:
             found = LOOP.fullmatch(loop)
