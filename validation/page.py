@@ -16,7 +16,8 @@ th { text-align: left; color: #777; font-weight: 500; }
 td, th { padding: 3px 10px 3px 0; border-bottom: 1px solid #e4e4e4; vertical-align: top; }
 td.number { text-align: right; white-space: nowrap; }
 .said { color: #777; font-size: 12px; }
-.pass { color: #2d7a36; } .miss { color: #b3202a; font-weight: 600; } .explained { color: #b06a10; } .shown { color: #777; }
+.pass { color: #2d7a36; } .miss { color: #b3202a; font-weight: 600; }
+.explained { color: #b06a10; } .shown { color: #777; }
 """
 HEADINGS = (
     "number",
@@ -37,8 +38,8 @@ def write_page(rows: Sequence[Mapping[str, object]], path: Path) -> None:
     summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("pass", "miss", "explained", "shown only"))
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Validation</title><style>{STYLE}</style>',
-        f"<h1>Published numbers and ours</h1><p>{len(rows)} numbers: {summary}. A number that is only recalled is shown",
-        "and never gates; an explained difference has its cause beside it.</p>",
+        f"<h1>Published numbers and ours</h1><p>{len(rows)} numbers: {summary}. A number that is only recalled is",
+        "shown and never gates; an explained difference has its cause beside it.</p>",
     ]
     for name in dict.fromkeys(str(row["name"]) for row in rows):
         parts.append(f"<h2>{escape(name)}</h2><table><tr>{''.join(f'<th>{heading}</th>' for heading in HEADINGS)}</tr>")
