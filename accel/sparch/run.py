@@ -10,7 +10,7 @@ from accel.report import LawError
 from accel.sparch import memory_kernels, prefetch_kernels, timing_kernels
 from accel.sparch.config import GROUPS, ISSUE_ORDERS, NODE_CHOICES, Config
 from accel.sparch.plan import IndexArray, Plan
-from accel.sparch.timing_state import begin_round
+from accel.sparch.timing_state import begin_memory, begin_round, channels_of
 from accel.sparch.trace import Indices, Trace, Words
 
 MACHINE = "sparch"
@@ -77,7 +77,7 @@ class Run:
         self.t = 0
         self.stacks: list[IndexArray] = []
         self.events: list[IndexArray] = []
-        self.memory = memory_kernels.begin_memory(config)
+        self.memory = begin_memory(config)
         self.pieces = (-(-np.diff(b.indptr) // config.prefetch_line_elements)).astype(np.int32)
         self.rows = np.zeros((b.shape[0] + 1, 1 << prefetch_kernels.ROW_SHIFT), np.int32)
         self.rows[1:, prefetch_kernels.FIRST_LINE] = np.cumsum(self.pieces)
@@ -122,10 +122,12 @@ class Run:
         products = int(plan.weights.sum())
         straight = self.machine.copy()
         straight[timing_kernels.LAYERS], straight[timing_kernels.WIDTH] = 1, self.config.multipliers
+        multiplied = np.flatnonzero(plan.element_leaves >= 0).astype(np.int32)
+        by_leaf = multiplied[np.argsort(plan.element_leaves[multiplied], kind="stable")]
         stream = Stream(
-            slot=np.zeros(len(plan.leaf_elements), np.int32),
-            k=plan.product.a.indices[plan.leaf_elements],
-            position=plan.leaf_elements,
+            slot=np.zeros(len(by_leaf), np.int32),
+            k=plan.product.a.indices[by_leaf],
+            position=by_leaf,
             slot_reloads=np.full(1, -1),
         )
         passed = np.array([0, products, products, 0])
@@ -187,7 +189,7 @@ class Run:
         )  # fmt: skip
         if self.t < 0:
             raise LawError(f"{MACHINE}, {self.plan.product.name}: the machine came to a stop")
-        channels = memory_kernels.channels(self.memory)
+        channels = channels_of(self.memory)
         bursts, row_misses = channels[:, memory_kernels.BURSTS], channels[:, memory_kernels.ROW_MISSES]
         events = {
             **dict(zip(timing_kernels.COUNTERS, totals.tolist(), strict=True)),

@@ -61,9 +61,8 @@ class Machine:
 
     def elements_of(self, leaf: int, slot: int) -> list[Element]:
         """Return a leaf's elements of A with their units."""
-        first, end = self.plan.leaf_pointers[leaf : leaf + 2]
         elements = []
-        for position in self.plan.leaf_elements[first:end].tolist():
+        for position in (position for position, of in enumerate(self.plan.element_leaves) if of == leaf):
             row = next(i for i in range(self.a.shape[0]) if position < self.a.indptr[i + 1])
             b_row, value = int(self.a.indices[position]), int(self.a.data[position])
             element = Element(row, slot, b_row, int(self.plan.addresses[position]))
