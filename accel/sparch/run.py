@@ -14,6 +14,7 @@ from accel.sparch.timing_state import begin_memory, begin_round, channels_of
 from accel.sparch.trace import Indices, Trace, Words
 
 MACHINE = "sparch"
+WINDOW_BITS = 64  # the most elements a node takes in a cycle
 LEFT_ONLY = np.array([0, ~0] * 2, np.int64).view(np.uint64)  # bits of nodes that use their left side only
 
 # What a round counts beside its cycles. The kernel counts the first ones; ``merge_bound`` is the fewest cycles its
@@ -90,7 +91,7 @@ class Run:
 
     def follow(self) -> None:
         """Run all of the plan's rounds."""
-        if not self.plan.pipelined_merge:
+        if self.plan.rounds and not self.plan.pipelined_merge:
             self._write_products()
         for index in range(len(self.plan.rounds)):
             self._merge_round(index)
@@ -121,7 +122,7 @@ class Run:
             self.result_address[leaf] = self._reserve(int(products), True)
         products = int(plan.weights.sum())
         straight = self.machine.copy()
-        straight[timing_kernels.LAYERS], straight[timing_kernels.WIDTH] = 1, self.config.multipliers
+        straight[timing_kernels.LAYERS], straight[timing_kernels.WIDTH] = 1, self._straight_width()
         multiplied = np.flatnonzero(plan.element_leaves >= 0).astype(np.int32)
         by_leaf = multiplied[np.argsort(plan.element_leaves[multiplied], kind="stable")]
         stream = Stream(
@@ -133,6 +134,12 @@ class Run:
         passed = np.array([0, products, products, 0])
         counted = self._run(straight, stream, passed, np.zeros(2, np.int64), LEFT_ONLY, [], address, True)
         self._keep(counted, spilled=products)
+
+    def _straight_width(self) -> int:
+        """Return how many products pass through the tree in a cycle where they are not merged: all, if FIFOs let them."""
+        config = self.config
+        root_room = config.spill_fifo_elements - max(config.block_elements(spilled) for spilled in (True, False)) + 1
+        return min(config.multipliers, WINDOW_BITS, config.fifo_depth, root_room)
 
     def _merge_round(self, index: int) -> None:
         """Run one round of the schedule."""
