@@ -136,7 +136,7 @@ class Run:
         self._keep(counted, spilled=products)
 
     def _straight_width(self) -> int:
-        """Return how many products pass through the tree in a cycle where they are not merged: all, if FIFOs let them."""
+        """Return how many products pass through the tree in a cycle where they are not merged: all that FIFOs let."""
         config = self.config
         root_room = config.spill_fifo_elements - max(config.block_elements(spilled) for spilled in (True, False)) + 1
         return min(config.multipliers, WINDOW_BITS, config.fifo_depth, root_room)

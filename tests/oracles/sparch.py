@@ -409,7 +409,7 @@ def run_round(machine: Machine, this: Round, now: int) -> int:
 
 
 def write_products(machine: Machine) -> int:
-    """Write every partial matrix to memory, one after the other, through a tree of one layer; return when that is done."""
+    """Write every partial matrix, one after the other, through a tree of one layer; return when that is done."""
     config, plan = machine.config, machine.plan
     block = config.block_elements(True)
     root_room = config.spill_fifo_elements - max(block, config.block_elements(False)) + 1
