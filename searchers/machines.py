@@ -64,12 +64,15 @@ class Machine(ABC):
 
     def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
         """Lay an opened workload on the machine and run it at one of its fidelities; of ``sample``, a share."""
-        accel, mapper = import_module(f"accel.{self.name}"), import_module(f"mappers.{self.name}")
-        if fidelity == "sample":
-            plan = mapper.sample_plan(config, opened, *(() if share is None else (share,)))
-        else:
-            plan = mapper.best_plan(config, opened)
+        accel, plan = import_module(f"accel.{self.name}"), self.lay(config, opened, fidelity, share)
         return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
+
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None) -> Any:
+        """Return the plan of an opened workload for one of the fidelities; of ``sample``, for a share."""
+        mapper = import_module(f"mappers.{self.name}")
+        if fidelity == "sample":
+            return mapper.sample_plan(config, opened, *(() if share is None else (share,)))
+        return mapper.best_plan(config, opened)
 
     @abstractmethod
     def open(self, workload: str, workload_b: str | None) -> Any:
@@ -105,6 +108,16 @@ class LayerMachine(Machine):
         """Return what says how a layer is laid."""
         describe: Callable[[int], str] = plan.describe
         return describe
+
+
+class BitFusion(LayerMachine):
+    """BitFusion, whose published model and whose simulated machine have best mappings of their own."""
+
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None) -> Any:
+        """Return the plan that is best for what is counted."""
+        if fidelity == "simulate" or config.model == "cycle":
+            return import_module(f"mappers.{self.name}").best_cycle_plan(config, opened)
+        return super().lay(config, opened, fidelity, share)
 
 
 class SparseMachine(Machine):
@@ -147,7 +160,7 @@ class AttentionMachine(Machine):
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
-        LayerMachine(
+        BitFusion(
             "bitfusion",
             "systolic array of bit-composable units (ISCA 2018), closed form with mapping search, or cycle by cycle",
             ("estimate", "simulate"),
