@@ -11,13 +11,14 @@ from functools import cache
 
 import numpy as np
 
-from accel.config import Number, Switch, Whole, check_fields, limited
+from accel.config import Number, OneOf, Switch, Whole, check_fields, limited
 from accel.technology import BANK_BYTES, MemoryBank, fusion_array, sram_bank
 from workloads.errors import ConfigError
 from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE
 
 LARGEST_BUFFER_BYTES = 2**28
+MAPPINGS = ("published", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,9 @@ class Config:
         Tiles at the edge of a layer cost as many cycles as full ones. Off: cycles of their true size.
     unshared_input_reads : bool
         Every fusion unit's input is charged as a read of the input buffer. Off: one read serves a row of units.
+    mapping : str
+        Which mappings layers may have: ``published`` (the authors' tiles, powers of two with one side for width and
+        height) or ``all`` (also every divisor and rounded-up fraction of every loop; docs/mapping.md).
 
     Notes
     -----
@@ -63,6 +67,7 @@ class Config:
     output_preload: bool = limited(Switch())
     full_edge_tiles: bool = limited(Switch())
     unshared_input_reads: bool = limited(Switch())
+    mapping: str = limited(OneOf(MAPPINGS), "published")
 
     def __post_init__(self) -> None:
         check_fields(self, "bitfusion")

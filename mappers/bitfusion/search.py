@@ -87,7 +87,8 @@ def search(
     mappings = np.zeros((len(layers), machine_kernels.MAPPING_COLUMNS), np.int64)
     status = np.zeros(len(layers), np.int64)
     tally = np.zeros(2, np.int64)
-    kernels.best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, status, tally)
+    space = np.array([kernels.ALL if config.mapping == "all" else kernels.PUBLISHED for config in configs], np.int64)
+    kernels.best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mappings, status, tally)
     plans: list[Plan | ConfigError] = []
     ends = np.cumsum(lengths)
     for config, table, start, end in zip(configs, tables, ends - lengths, ends, strict=True):
