@@ -68,8 +68,7 @@ from mappers.bitfusion.tiling_kernels import (
 FOUND, NO_TILE_FITS = 0, 1
 PUBLISHED, ALL = 0, 1
 BLOCK = 128  # tilings tried together: their tables stay in the second-level cache
-ENOUGH = 48  # tilings of a block to which no others are added
-PENDING = 1024  # tilings that wait to be tried
+PENDING = 4096  # tilings that wait to be tried
 
 # What is known of the best mapping so far: then its five tile sizes.
 BEST_CYCLES, BEST_ENERGY, BEST_NUMBER, BEST_ORDER, BEST_TILE = range(5)
@@ -243,33 +242,16 @@ def try_tilings(
     if bounded:
         count = drop_hopeless(tilings, count, best[BEST_CYCLES])
     sort_by_situation(tilings, count, places, ends)
-    first = np.int64(0)
-    while first < count:
-        last, situation = together(tilings, places, first, count)
+    for first in range(0, count, BLOCK):
+        last = min(first + BLOCK, count)
+        situation = SITUATIONS - 1
+        for place in range(first, last):  # what is so for every tiling of the block
+            situation &= int(tilings[T_SITUATION, places[place]])
         tally[1] += (last - first) * COUNT[situation]
         try_block(
             problem, machine, unit_pj, prices, axes, lengths, tilings, places[first:last], situation, block, tables,
             repeats, resident, traffic, found, best,
         )  # fmt: skip
-        first = last
-
-
-@lean_kernel
-def together(tilings, places, first, count):
-    """Return where a block from ``first`` ends, and the situation of all in it: what is so for every one.
-
-    A block of few tilings costs nearly as much as one of many, so different situations share one until it has enough.
-    """
-    last, situation = first, np.int64(SITUATIONS - 1)
-    before = int(tilings[T_SITUATION, places[first]])
-    while last < min(count, first + BLOCK):
-        here = int(tilings[T_SITUATION, places[last]])
-        if here != before and last - first >= ENOUGH:
-            break
-        situation &= here
-        before = here
-        last += 1
-    return last, situation
 
 
 @lean_kernel
@@ -288,7 +270,7 @@ def sort_by_situation(tilings, count, places, ends):
 
 @kernel
 def search_space(
-    problem, machine, unit_pj, prices, wide, bounded, scratch, tilings, places, ends, axes, lengths, best, tally
+    problem, machine, unit_pj, prices, wide, bounded, scratch, tilings, places, ends, bounds, axes, lengths, best, tally
 ):
     """Search one space, branch by branch: channel tiles, then width, then height and images, then orders.
 
@@ -297,20 +279,16 @@ def search_space(
     """
     lay_axes(problem, machine, wide, axes, lengths)
     pairs = lengths[bf.LOOP_IC] * lengths[bf.LOOP_OC]
-    promising, lowest = np.int64(0), np.inf
-    if bounded:
-        for pair in range(pairs):
-            ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
-            bound = channel_bound(problem, machine, axes, ic, oc)
-            if bound < lowest:
-                promising, lowest = pair, bound
+    for pair in range(pairs):
+        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
+        bounds[pair] = channel_bound(problem, machine, axes, ic, oc)
+    promising = np.argmin(bounds[:pairs])
     count = fitting = np.int64(0)
     for turn in range(pairs):
         pair = (turn + promising) % pairs
-        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
-        bound = channel_bound(problem, machine, axes, ic, oc)
-        if bound == np.inf or (bounded and bound > best[BEST_CYCLES]):
+        if bounds[pair] == np.inf or (bounded and bounds[pair] > best[BEST_CYCLES]):
             continue
+        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
         w = np.int64(0)
         while w < lengths[bf.LOOP_W]:
             most, before = best[BEST_CYCLES] if bounded else np.inf, count
@@ -354,17 +332,18 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
     tally      : int64[2]  added to: mappings of the space, and mappings evaluated
     """
     problem = np.empty(bf.PROBLEM_COLUMNS, np.int64)
-    length, pending = PUBLISHED_LENGTH, PENDING + 1
+    length, pending, pairs = np.int64(PUBLISHED_LENGTH), PENDING + np.int64(1), np.int64(PUBLISHED_LENGTH**2)
     for index in range(layers.shape[0]):
         machine = machine_of[index]
         bf.pose(layers[index], machines[machine], problem)
         for loop in range(5):
             length = max(length, most_sizes(problem[loop]) if space[machine] == ALL else PUBLISHED_LENGTH)
+        pairs = max(pairs, most_sizes(problem[bf.P_IC]) * most_sizes(problem[bf.P_OC]))
         images = most_sizes(problem[bf.P_B])
         pending = max(pending, PENDING + 1 + images * most_sizes(problem[bf.P_H]))
     tilings = np.empty((TILING_ROWS, pending))
     places, ends = np.empty(pending, np.int64), np.empty(SITUATIONS + 2, np.int64)
-    prices = np.empty(3)
+    prices, bounds = np.empty(3), np.empty(pairs)
     scratch = np.empty((SCRATCH_ROWS, BLOCK))
     axes = np.empty((5, AXIS_ROWS, length))
     lengths = np.empty(5, np.int64)
@@ -374,40 +353,15 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
         bf.pose(layers[index], row, problem)
         traffic_prices(unit_pj[machine], prices)
         best[:] = np.inf
-        fitting = search_space(
-            problem,
-            row,
-            unit_pj[machine],
-            prices,
-            False,
-            bounded,
-            scratch,
-            tilings,
-            places,
-            ends,
-            axes,
-            lengths,
-            best,
-            tally,
-        )
-        if space[machine] == ALL:  # the published space is part of it, and its best mapping a good start
-            best[BEST_NUMBER] = -1.0
-            search_space(
-                problem,
-                row,
-                unit_pj[machine],
-                prices,
-                True,
-                bounded,
-                scratch,
-                tilings,
-                places,
-                ends,
-                axes,
-                lengths,
-                best,
-                tally,
-            )
+        fitting = np.int64(0)
+        for wide in range(space[machine] + 1):  # the published space is part of the wide one: a good start
+            if wide:
+                best[BEST_NUMBER] = -1.0
+            fitting = search_space(
+                problem, row, unit_pj[machine], prices, wide == 1, bounded, scratch, tilings, places, ends, bounds,
+                axes, lengths, best, tally,
+            )  # fmt: skip
+        if space[machine] == ALL:
             fitting = lengths[0] * lengths[1] * lengths[2] * lengths[3] * lengths[4]
         tally[0] += len(bf.ORDERS) * fitting
         status[index] = FOUND if best[BEST_CYCLES] < np.inf else NO_TILE_FITS

@@ -111,8 +111,9 @@ def tabulate_map(
             alone = block[tile, t]
             part = alone * repeats[mask & 7, t] * block[rounds, t]
             everything = groups * alone * repeats[7, t] * block[channel_rounds, t]
+            again = block[other_rounds, t]  # read always: a conditional read becomes a masked one, three times slower
             fits = part <= half_bits
-            tables[traffic_row + mask, t] = everything * (1.0 if fits else block[other_rounds, t])
+            tables[traffic_row + mask, t] = everything * (1.0 if fits else again)
             resident[mask, t] = part if fits else alone
     for place in range(SEQUENCES_COUNT[situation]):
         sequence = SEQUENCES[situation, place]
@@ -177,23 +178,26 @@ def try_orders(situation, act_sequence, count, width, preload, stored, block, ta
 @lean_kernel
 def cheapest_order(situation, act_sequence, t, width, preload, stored, prices, cycles, block, tables):
     """Return, of the orders with which a tiling takes so many cycles, the least energy and its first order."""
-    up = width - 0.5
+    per_width, up = 1.0 / width, width - 0.5
     least, chosen = np.inf, np.int64(0)
-    for place in range(GROUP_START[GROUPS_START[situation]], GROUP_START[GROUPS_START[situation + 1]]):
-        order = GROUPED[place]
-        traits = ORDER_TRAITS[order]
-        inner, sequence = traits[INNER_CHANNEL], traits[SEQUENCE_OC]
+    for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
+        traits = ORDER_TRAITS[GROUPED[GROUP_START[group]]]
+        inner = traits[INNER_CHANNEL]
         wgt_inner = tables[WGT_INNER + 8 * inner + traits[OUTSIDE_INNER], t]
         wgt = max(wgt_inner, tables[WGT_OUTER + traits[OUTSIDE_OUTER], t])
         act, out = tables[ACT_TRAFFIC + traits[INSIDE_OC], t], tables[OUT_TRAFFIC + traits[INSIDE_IC], t]
-        first = tables[WGT_FIRST + inner, t] + tables[ACT_FIRST + traits[act_sequence], t]
-        first += tables[OUT_RESIDENT + sequence, t] * preload
-        last = tables[OUT_RESIDENT + sequence, t] * stored
-        middle = np.floor((wgt + act + out + up - first - last) * (1.0 / width))
-        start = np.floor((first + up) * (1.0 / width))
-        if max(block[COMPUTE, t], middle) + start + tables[OUT_LAST_CYCLES + sequence, t] == cycles:
-            sums = 0.5 * (out + block[SAVED, t])
-            energy = block[ENERGY, t] + wgt * prices[0] + act * prices[1] + sums * prices[2]
-            if energy < least or (energy == least and order < chosen):
-                least, chosen = energy, order
+        traffic = wgt + act + out + up
+        for place in range(GROUP_START[group], GROUP_START[group + 1]):
+            order = GROUPED[place]
+            resident = tables[OUT_RESIDENT + ORDER_TRAITS[order, SEQUENCE_OC], t]
+            first = tables[WGT_FIRST + inner, t] + tables[ACT_FIRST + ORDER_TRAITS[order, act_sequence], t]
+            first += resident * preload
+            middle = np.floor((traffic - first - resident * stored) * per_width)
+            start = np.floor((first + up) * per_width)
+            end = tables[OUT_LAST_CYCLES + ORDER_TRAITS[order, SEQUENCE_OC], t]
+            if max(block[COMPUTE, t], middle) + start + end == cycles:
+                sums = 0.5 * (out + block[SAVED, t])
+                energy = block[ENERGY, t] + wgt * prices[0] + act * prices[1] + sums * prices[2]
+                if energy < least or (energy == least and order < chosen):
+                    least, chosen = energy, order
     return least, chosen
