@@ -29,7 +29,7 @@ LARGE_KERNEL, PART_KERNEL = 5, 3
 
 
 class _Rounded(torch.autograd.Function):
-    """Round to steps within limits; gradients pass where nothing was cut off. Trained networks are in double precision."""
+    """Round to steps within limits; gradients pass where nothing was cut off. Double precision is for the trained."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: float, low: int, high: int) -> Tensor:
