@@ -45,9 +45,9 @@ def draw_insight(study: Study, points: Sequence[Point], chosen: Point, folder: P
 def influence(study: Study, points: Sequence[Point]) -> dict[str, dict[str, float]]:
     """Return how much of each objective's variance each knob explains in an additive model, among the points given.
 
-    The model gives every value of every gene a share (ridge regression). A knob's influence is the covariance of what its
-    genes add with the objective, by the objective's variance: influences add up to what the model explains. Quantities
-    that span orders of magnitude are compared on logarithms. Effects that two knobs only have together are not seen.
+    The model gives every value of every gene a share (ridge regression). A knob's influence is the covariance of what
+    its genes add with the objective, by the objective's variance: influences add up to what the model explains.
+    Quantities that span orders of magnitude are compared on logarithms. What two knobs do only together is not seen.
     """
     space = study.problem.space
     genomes = np.array([point.genome for point in points])
