@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
+from searchers.oracles.quantizers import IMAGE_STEP
 from searchers.oracles.training import corrupted_digits
 from searchers.oracles.training.residual_network import ResidualNetwork
 from workloads.networks.tiny_residual import BITS, BLOCKS, DEPTHS, EXPANSIONS, KEEPS, KERNELS, STAGES, Architecture
@@ -56,7 +57,7 @@ def draw_network(index: int) -> tuple[Architecture, Bits]:
 def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
     """Return pixels and labels for the network."""
     pixels, labels = corrupted
-    return torch.from_numpy(pixels.astype(np.float32) / corrupted_digits.STEPS)[:, None], torch.from_numpy(labels)
+    return torch.from_numpy(pixels.astype(np.float32) * np.float32(IMAGE_STEP))[:, None], torch.from_numpy(labels)
 
 
 def load_images() -> tuple[Images, Images]:
