@@ -74,7 +74,7 @@ def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path
         _draw_front(figure, left, study, points, front)
         _draw_history(right, study, points)
         figure.suptitle(f"{study.name}: {len(points)} evaluations with {study.algorithm}, seed {study.seed}")
-        return [save_figure(figure, folder, "front.png")]
+        return [save(figure, folder, "front.png")]
 
 
 def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point], front: Sequence[Point]) -> None:
@@ -149,10 +149,11 @@ def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
     axes.set_title("hypervolume", fontsize=9, loc="left")
 
 
-def draw_report(roofline: Roofline, report: Report, folder: Path) -> list[Path]:
-    """Draw one design's roofline, a point per layer, and its cycle stack per layer."""
+def draw_report(roofline: Roofline | None, report: Report, folder: Path) -> list[Path]:
+    """Draw one design's roofline, a point per layer, unless it has no DRAM; and its cycle stack per layer."""
     with plt.rc_context(STYLE):
-        return [_draw_roofline(roofline, report, folder), _draw_cycle_stack(report, folder)]
+        drawn = [] if roofline is None else [_draw_roofline(roofline, report, folder)]
+        return [*drawn, _draw_cycle_stack(report, folder)]
 
 
 def draw_matrix(product: SparseProduct, folder: Path) -> Path:
@@ -178,7 +179,7 @@ def draw_matrix(product: SparseProduct, folder: Path) -> Path:
             f"{product.multiplies:,} products",
             fontsize=9,
         )
-        return save_figure(figure, folder, "matrix.png")
+        return save(figure, folder, "matrix.png")
 
 
 def roof_lines(axes: Axes, roofline: Roofline, intensities: Sequence[float], *, beyond: float = 3.0) -> None:
@@ -228,7 +229,7 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
         handlelength=1.0,
         title="largest shares of cycles" if report.layers else None,
     )
-    return save_figure(figure, folder, "roofline.png")
+    return save(figure, folder, "roofline.png")
 
 
 def _draw_cycle_stack(report: Report, folder: Path) -> Path:
@@ -248,15 +249,15 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
     axes.legend(fontsize=8, **beside)
     total = f"{report.cycles:,} cycles = {report.seconds * 1e3:.3g} ms"
     axes.set_title(f"{report.name}: where the time goes, {total}", fontsize=9, loc="left")
-    return save_figure(figure, folder, "cycle_stack.png")
+    return save(figure, folder, "cycle_stack.png")
 
 
 def _shortened(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> Path:
-    """Write a picture into a folder and close it."""
+def save(figure: Figure, folder: Path, name: str) -> Path:
+    """Write a picture and let it go."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / name)

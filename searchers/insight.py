@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from accel.report import Report
-from searchers.figures import ACCENT, CAUSE_COLOURS, STYLE, roof_lines, save_figure
+from searchers.figures import ACCENT, CAUSE_COLOURS, STYLE, roof_lines, save
 from searchers.front import front_of
 from searchers.quantities import QUANTITIES
 from searchers.space import Vector
@@ -94,7 +94,7 @@ def _draw_parallel(study: Study, front: Sequence[Point], chosen: Point, folder: 
     axes.spines["left"].set_visible(False)
     coloured = f"coloured by {QUANTITIES[study.objectives[0]].label}; thick: the chosen one"
     axes.set_title(f"{study.name}: the front's {len(front)} designs, {coloured}", fontsize=9, loc="left")
-    return save_figure(figure, folder, "parallel.png")
+    return save(figure, folder, "parallel.png")
 
 
 def _axes_of(study: Study, designs: Sequence[Point]) -> tuple[list[str], list[list[float]]]:
@@ -136,7 +136,7 @@ def _draw_influence(study: Study, points: Sequence[Point], folder: Path) -> Path
     figure.supxlabel(
         f"share of the variance that an additive model of {len(points)} designs gives to the knob", fontsize=8
     )
-    return save_figure(figure, folder, "influence.png")
+    return save(figure, folder, "influence.png")
 
 
 def _draw_bits(study: Study, table: LayerTable, folder: Path) -> Path:
@@ -152,7 +152,7 @@ def _draw_bits(study: Study, table: LayerTable, folder: Path) -> Path:
     )
     axes.legend(fontsize=8, ncols=2, loc="lower right")
     axes.set_title(f"{study.name}: bits of every layer of the chosen design", fontsize=9, loc="left")
-    return save_figure(figure, folder, "bits.png")
+    return save(figure, folder, "bits.png")
 
 
 def _draw_before_and_after(study: Study, chosen: Point, folder: Path) -> Path:
@@ -165,7 +165,8 @@ def _draw_before_and_after(study: Study, chosen: Point, folder: Path) -> Path:
     before, after = study.problem.run(space.canonical(widest[None])[0]), study.problem.run(chosen.genome)
     figure, axes = plt.subplots(figsize=(7.4, 4.4), layout="constrained")
     reports = (before.report, after.report)
-    roof_lines(axes, after.roofline, [layer.intensity for report in reports for layer in _moving(report)])
+    if after.roofline is not None:
+        roof_lines(axes, after.roofline, [layer.intensity for report in reports for layer in _moving(report)])
     for report, colour, label in (
         (before.report, "#9a9a9a", "widest operands"),
         (after.report, CAUSE_COLOURS["compute"], "chosen"),
@@ -177,7 +178,7 @@ def _draw_before_and_after(study: Study, chosen: Point, folder: Path) -> Path:
         axis.set_minor_formatter("")
     axes.legend(loc="lower right", fontsize=8)
     axes.set_title(f"{study.name}: the chosen design's layers before and after choosing bits", fontsize=9, loc="left")
-    return save_figure(figure, folder, "before_after.png")
+    return save(figure, folder, "before_after.png")
 
 
 def _moving(report: Report) -> list[Report]:

@@ -17,20 +17,13 @@ import numpy as np
 from accel.config import changed_fields, configure, content_key
 from accel.report import Report
 from searchers.machines import Machine, Run
+from searchers.outcome import Outcome as Outcome
 from searchers.quantities import QUANTITIES
 from searchers.space import Candidate, Element, Genomes, Space
 from workloads.errors import InputError
 
 MACHINE = "machine."
 MEAN, WORST = "mean", "worst"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What is known of one candidate: its quantities, or why the machine cannot be built or cannot run it."""
-
-    quantities: dict[str, float]
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

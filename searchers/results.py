@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from searchers.front import front_of, knee
@@ -20,18 +20,22 @@ def write_points(study: Study, points: Sequence[Point], path: Path, *, only: Seq
 
     ``design`` is a point's number among all points of the study, in every file.
     """
-    names = list(study.problem.quantities)
-    knobs = list(study.problem.space.knobs)
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["design", "generation", "place", "state", "reason", "violation", *names, *knobs])
-            chosen = None if only is None else {(point.generation, point.place) for point in only}
-            for design, point in enumerate(points):
-                if chosen is None or (point.generation, point.place) in chosen:
-                    writer.writerow(_row(study, design, point, names, knobs))
+            csv.writer(file, lineterminator="\n").writerows(table(study, points, only=only))
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}, need a file that can be written") from error
+
+
+def table(study: Study, points: Sequence[Point], *, only: Sequence[Point] | None = None) -> Iterator[list[object]]:
+    """Yield the columns' names, then a row for every point."""
+    names = list(study.problem.quantities)
+    knobs = list(study.problem.space.knobs)
+    yield ["design", "generation", "place", "state", "reason", "violation", *names, *knobs]
+    chosen = None if only is None else {(point.generation, point.place) for point in only}
+    for design, point in enumerate(points):
+        if chosen is None or (point.generation, point.place) in chosen:
+            yield _row(study, design, point, names, knobs)
 
 
 def _row(study: Study, design: int, point: Point, names: Sequence[str], knobs: Sequence[str]) -> list[object]:

@@ -26,7 +26,7 @@ UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any 
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
 SECTIONS = (
     "name", "seed", "budget", "algorithm", "network", "bits", "workload", "machine", "corners", "accuracy",
-    "objectives", "constraints",
+    "objectives", "constraints", "workers",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def plot_command(folder: Path, design: int | None) -> None:
     from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
     from searchers.insight import draw_insight
-    from sextant.studies import kept_points, kept_study
+    from searchers.kept import kept_points, kept_study
     from workloads.errors import StudyError
 
     study = kept_study(folder)

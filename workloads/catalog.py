@@ -60,6 +60,13 @@ def _bitfusion(function: str, description: str, **arguments: int) -> Entry:
     )
 
 
+_TRANSFORMERS = {
+    "bert-base": "BERT-base",
+    "bert-large": "BERT-large",
+    "gpt2-small": "GPT-2 small",
+    "gpt2-medium": "GPT-2 medium",
+}
+
 NETWORKS: Mapping[str, Entry] = {
     "alexnet-bitfusion": _bitfusion("alexnet", "AlexNet, regular width", width=1),
     "alexnet-bitfusion-2x": _bitfusion("alexnet", "AlexNet, twice as wide", width=2),
@@ -90,6 +97,15 @@ NETWORKS: Mapping[str, Entry] = {
         builder="tiny_residual.uniform",
         options={"depth": int, "kernel": int, "expansion": int, "keep": float},
     ),
+    **{
+        name: Entry(
+            description=f"{title}'s blocks as linear and matmul layers, one sequence of length=384",
+            builder="transformer.published",
+            arguments={"name": name},
+            options={"length": int},
+        )
+        for name, title in _TRANSFORMERS.items()
+    },
 }
 
 

@@ -73,7 +73,7 @@ BAD = [
     (
         {"seed": "sede = 3"},
         "sede = 3, need one of name, seed, budget, algorithm, network, bits, workload, machine, corners, accuracy, "
-        "objectives, constraints",
+        "objectives, constraints, workers",
     ),
     ({"algorithm": "[algorithm]\npopulace = 16"}, "algorithm.populace = 16, need one of name, population"),
     ({"network": '[network]\nname = "resnet18"\nbatch = 2'}, "network.batch = 2, need one of keep, name"),
