@@ -45,6 +45,7 @@ from accel.sparch.tree_kernels import (
     LIMIT,
     LOW_SIX,
     NEXT_DUE,
+    OLDEST,
     ONE,
     PART,
     ROOM,

@@ -41,11 +41,7 @@ def begin_round(
     out_block : int
         Elements of the result that are written together.
     """
-    leaves, depth, spill_fifo = (
-        1 << machine[kernels.LAYERS],
-        int(machine[kernels.FIFO_DEPTH]),
-        int(machine[kernels.SPILL_FIFO]),
-    )
+    leaves, depth, spill_fifo = 1 << machine[kernels.LAYERS], int(machine[kernels.FIFO_DEPTH]), int(machine[kernels.SPILL_FIFO])
     slots, reloads = len(first_unit), len(reload_slot)
     block = max(1, int(machine[kernels.INTERLEAVE] // machine[kernels.SPILL_BYTES]))
     share = max(block, spill_fifo // max(1, reloads) // block * block)
