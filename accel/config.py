@@ -122,9 +122,9 @@ class OneOf:
 Limit = Whole | Number | Share | Switch | OneOf
 
 
-def limited(limit: Limit) -> Any:
-    """Declare a required configuration field and what it allows."""
-    return dataclasses.field(metadata={"limit": limit})
+def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
+    """Declare a configuration field and what it allows; required, unless it has a default."""
+    return dataclasses.field(default=default, metadata={"limit": limit})
 
 
 def limits(kind: type) -> dict[str, Limit]:

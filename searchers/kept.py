@@ -42,7 +42,7 @@ def kept_points(study: Study, folder: Path) -> list[Point]:
     with Reader(folder) as store:
         if store.facts.get("key") != study.key:
             raise StoreError(f"{store.path}: holds the points of another study or seed, need another folder")
-        return checked(store.points())
+        return checked(study, store.points())
 
 
 class Kept:

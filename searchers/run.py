@@ -14,7 +14,6 @@ from searchers.algorithm import make_algorithm
 from searchers.execution import Execution
 from searchers.outcome import Outcome
 from searchers.problem import Problem
-from searchers.quantities import QUANTITIES
 from searchers.space import Genomes
 from searchers.store import Point, Store
 from searchers.study import Study
@@ -102,7 +101,7 @@ def run_study(
         try:
             while len(points) < study.budget:
                 asked = algorithm.ask()
-                told = _generation(store, pool, generation, asked[: study.budget - len(points)], execution.count)
+                told = _generation(study, store, pool, generation, asked[: study.budget - len(points)], execution.count)
                 points += told
                 objectives, violations = study.scores([point.outcome for point in told])
                 feasible += int((violations == 0.0).sum())
@@ -120,10 +119,10 @@ def run_study(
     return points
 
 
-def _generation(store: Store, pool: Workers, generation: int, asked: Genomes, parts: int) -> list[Point]:
+def _generation(study: Study, store: Store, pool: Workers, generation: int, asked: Genomes, parts: int) -> list[Point]:
     """Return the points of a generation: those kept before, and the others evaluated and kept as they are ready."""
     genomes = [tuple(genome) for genome in asked.tolist()]
-    kept = {point.place: point for point in checked(store.generation(generation)) if point.place < len(asked)}
+    kept = {point.place: point for point in checked(study, store.generation(generation)) if point.place < len(asked)}
     if any(point.genome != genomes[place] for place, point in kept.items()):
         raise StoreError(f"generation {generation} of the store is not what the study asks, need another folder")
     missing = [place for place in range(len(asked)) if place not in kept]
@@ -140,8 +139,8 @@ def _generation(store: Store, pool: Workers, generation: int, asked: Genomes, pa
     return [kept[place] for place in range(len(asked))]
 
 
-def checked(points: list[Point]) -> list[Point]:
-    """Return points of a store if each has the quantities this release computes.
+def checked(study: Study, points: list[Point]) -> list[Point]:
+    """Return points of a study's store if each has the quantities this release computes.
 
     Raises
     ------
@@ -149,7 +148,7 @@ def checked(points: list[Point]) -> list[Point]:
         Naming the first that has not.
     """
     for point in points:
-        if point.outcome.quantities and point.outcome.quantities.keys() != QUANTITIES.keys():
+        if point.outcome.quantities and point.outcome.quantities.keys() != set(study.problem.quantities):
             place = f"point {point.generation}/{point.place}"
             raise StoreError(f"{place} of the store holds other quantities, need those of this release")
     return points

@@ -21,8 +21,12 @@ COMMANDS = {
     "cosearch": ("cosearch", "Search network, operand widths and machine together, as a study file says."),
     "resume": ("cosearch", "Continue a stopped study or sweep, or raise a study's budget."),
     "plot": ("plot", "Draw a study's front, and the roofline and cycle stack of a chosen design."),
+    "report": ("report", "Write a study as one HTML page."),
+    "capture": ("capture", "Record queries, keys and values of a Hugging Face model in a local folder."),
     "export": ("cosearch", "Write the points of a study or sweep as CSV or Parquet."),
     "validate": ("validate", "Compare published numbers with ours."),
+    "figure": ("figure", "Draw the figures of the papers, from our models."),
+    "data": ("data", "Fetch published matrices that cannot be shipped."),
     "list": ("catalogue", "List machines, presets, networks and recipes."),
 }
 

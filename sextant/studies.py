@@ -11,12 +11,11 @@ from pathlib import Path
 
 import click
 
-from accel import bitfusion
 from searchers.execution import Execution
 from searchers.figures import draw_report, draw_study
 from searchers.kept import OPTIONS, STUDY_COPY, SWEEP_COPY, kept_study
 from searchers.quantities import QUANTITIES
-from searchers.results import CHOSEN_LAYERS, FRONT, RESULTS, fingerprint, reproduce, write_results
+from searchers.results import FRONT, RESULTS, fingerprint, reproduce, write_results
 from searchers.run import Progress, run_study
 from searchers.store import Point, Store
 from searchers.study import Study
@@ -93,10 +92,10 @@ def run_and_show(study: Study, folder: Path, workers: Execution) -> None:
         points = run_study(study, folder, workers=workers, progress=shown)
     front, chosen = write_results(study, points, folder)
     _show_front(study, front, chosen)
-    config, _ = study.problem.build(front[chosen].genome)
-    report = study.problem.report(front[chosen].genome)
-    pictures = [*draw_study(study, points, folder), *draw_report(bitfusion.roofline(config), report, folder)]
-    click.echo(f"\n★ again: {reproduce(study, front[chosen], folder / CHOSEN_LAYERS)}")
+    again = reproduce(study, front[chosen], folder)
+    run = study.problem.run(front[chosen].genome)
+    pictures = [*draw_study(study, points, folder), *draw_report(run.roofline, run.report, folder)]
+    click.echo(f"\n★ again: {again}")
     click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
     for picture in pictures:
         click.echo(f"picture:  {picture}")

@@ -11,13 +11,14 @@ from functools import cache
 
 import numpy as np
 
-from accel.config import Number, Switch, Whole, check_fields, limited
+from accel.config import Number, OneOf, Switch, Whole, check_fields, limited
 from accel.technology import BANK_BYTES, MemoryBank, fusion_array, sram_bank
 from workloads.errors import ConfigError
 from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE
 
 LARGEST_BUFFER_BYTES = 2**28
+MODELS = ("published", "cycle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,18 @@ class Config:
         Tiles at the edge of a layer cost as many cycles as full ones. Off: cycles of their true size.
     unshared_input_reads : bool
         Every fusion unit's input is charged as a read of the input buffer. Off: one read serves a row of units.
+    model : str
+        What ``estimate`` counts: ``published``, by the authors' closed form, or ``cycle``, what ``simulate`` runs.
+    dram_channels : int
+        Channels that share the DRAM port's width; whole bursts take turns over them. 1..64.
+    dram_burst_bytes : int
+        What one channel moves at least [bytes]; every tile starts at a burst. 1..4096.
 
     Notes
     -----
-    The four switches are properties of the authors' program rather than of the hardware; ``paper`` has them on.
+    The four switches are properties of the authors' program rather than of the hardware; ``paper`` has them on, and
+    only the published model reads them. Channels and bursts belong to the machine that is simulated; nothing is
+    published of them, and the defaults are those of three 64-bit channels with bursts of eight.
     """
 
     rows: int = limited(Whole(1, 1024))
@@ -63,6 +72,9 @@ class Config:
     output_preload: bool = limited(Switch())
     full_edge_tiles: bool = limited(Switch())
     unshared_input_reads: bool = limited(Switch())
+    model: str = limited(OneOf(MODELS), "published")
+    dram_channels: int = limited(Whole(1, 64), 3)
+    dram_burst_bytes: int = limited(Whole(1, 4096), 64)
 
     def __post_init__(self) -> None:
         check_fields(self, "bitfusion")
@@ -71,7 +83,9 @@ class Config:
         """Return what the kernels read, in the order of ``kernels.MACHINE_COLUMNS``."""
         halves = (size * BITS_PER_BYTE // 2 for size in (self.wbuf_bytes, self.ibuf_bytes, self.obuf_bytes))
         switches = (self.wide_outputs, self.output_preload, self.full_edge_tiles, self.unshared_input_reads)
-        return np.array([self.rows, self.columns, *halves, self.dram_bits_per_cycle, *switches], dtype=np.int64)
+        bursts = (self.dram_channels, self.dram_burst_bytes * BITS_PER_BYTE)
+        columns = [self.rows, self.columns, *halves, self.dram_bits_per_cycle, *switches, *bursts]
+        return np.array(columns, dtype=np.int64)
 
 
 PRESETS = {
