@@ -45,7 +45,6 @@ from accel.sparch.tree_kernels import (
     LIMIT,
     LOW_SIX,
     NEXT_DUE,
-    OLDEST,
     ONE,
     PART,
     ROOM,
