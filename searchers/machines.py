@@ -30,11 +30,14 @@ class Run:
     roofline : Roofline
     describe : callable
         Says in a few words how a layer, by its index, was laid; for a machine without layers, how all was.
+    plan : object
+        How it was laid, as the machine's mapper says it.
     """
 
     report: Report
     roofline: Roofline
     describe: Callable[[int], str]
+    plan: Any
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Machine(ABC):
             plan = mapper.sample_plan(config, opened, *(() if share is None else (share,)))
         else:
             plan = mapper.best_plan(config, opened)
-        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
+        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan), plan)
 
     @abstractmethod
     def open(self, workload: str, workload_b: str | None) -> Any:
@@ -83,6 +86,10 @@ class Machine(ABC):
 
     def draw(self, opened: Any, folder: Path) -> list[Path]:
         """Draw an opened workload, if there is something to see; return the pictures."""
+        return []
+
+    def draw_plan(self, plan: Any, folder: Path) -> list[Path]:
+        """Draw how a workload is laid, if there is something to see; return the pictures."""
         return []
 
     @abstractmethod
@@ -127,6 +134,18 @@ class SparseMachine(Machine):
         return lambda _: str(plan.describe())
 
 
+class MergingMachine(SparseMachine):
+    """A machine that merges partial matrices as a tree."""
+
+    def draw_plan(self, plan: Any, folder: Path) -> list[Path]:
+        """Draw the tree, where it is that of a whole product and small enough."""
+        from accel.sparch.plan import Plan
+        from mappers.sparch import merge_tree
+        from searchers.figures import draw_merge_tree  # matplotlib is slow to import
+
+        return draw_merge_tree(merge_tree(plan), plan.product.name, folder) if isinstance(plan, Plan) else []
+
+
 class AttentionMachine(Machine):
     """A machine that runs attention."""
 
@@ -152,7 +171,7 @@ MACHINES: Mapping[str, Machine] = {
         ),
         LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
         LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
-        SparseMachine(
+        MergingMachine(
             "sparch",
             "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
             ("simulate", "estimate", "sample"),

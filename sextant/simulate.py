@@ -61,7 +61,8 @@ def simulate_command(
     if folder is not None:
         from searchers.figures import draw_report  # matplotlib is slow to import
 
-        for path in [*chosen.draw(opened, Path(folder)), *draw_report(run.roofline, run.report, Path(folder))]:
+        pictures = [*chosen.draw(opened, Path(folder)), *chosen.draw_plan(run.plan, Path(folder))]
+        for path in [*pictures, *draw_report(run.roofline, run.report, Path(folder))]:
             click.echo(f"wrote {path}", err=as_json)
 
 
