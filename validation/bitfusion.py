@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,8 @@ def measure() -> Mapping[str, float]:
 def closed_form_errors() -> dict[str, float]:
     """Return cycles in closed form over cycles simulated with values: the middle and the worst 1 % of random layers."""
     random = np.random.default_rng(0)
-    tables, configs = [], []
+    tables: list[LayerTable] = []
+    configs: list[Config] = []
     while len(tables) < RANDOM_LAYERS:
         layer = random_layer(random)
         if layer.macs <= MOST_RANDOM_MACS:
@@ -115,11 +117,14 @@ def random_layer(random: np.random.Generator) -> Layer:
 def random_machine(random: np.random.Generator) -> Config:
     """Draw an array, a port and channels; buffers from a half to four times the published."""
     rows, columns = (int(size) for size in random.choice((8, 12, 16, 32), 2))
-    buffers = {
+    buffers: dict[str, Any] = {
         name: int(getattr(PAPER, name) * 2 ** random.uniform(-1, 2))
         for name in ("wbuf_bytes", "ibuf_bytes", "obuf_bytes")
     }
-    port = {"dram_bits_per_cycle": int(random.choice((32, 100, 192, 512))), "dram_channels": int(random.integers(1, 9))}
+    port: dict[str, Any] = {
+        "dram_bits_per_cycle": int(random.choice((32, 100, 192, 512))),
+        "dram_channels": int(random.integers(1, 9)),
+    }
     return replace(PAPER, rows=rows, columns=columns, **buffers, **port)
 
 
