@@ -9,13 +9,13 @@ import click
 
 from searchers.machines import MACHINES
 
-KINDS = ("machines", "presets", "workloads", "networks", "recipes")
+KINDS = ("machines", "presets", "workloads", "networks", "figures", "recipes")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
 def list_command(kind: str) -> None:
-    """List machines, presets, workloads, networks or recipes."""
+    """List machines, presets, workloads, networks, figures or recipes."""
     for name, text in _entries(kind):
         click.echo(f"{name:<28}{text}")
 
@@ -40,6 +40,9 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         files = [
             ("TABLE.csv", "a layer table: name, kind, batch, in_h, ... as in examples/lenet5.csv"),
+            ("TOPOLOGY.csv", "a SCALE-Sim topology of convolutions or matrix products"),
+            ("MODEL.onnx", "an ONNX model, with the extra onnx: model.onnx:batch=16,act_bits=4,wgt_bits=4"),
+            ("PROBLEM.yaml", "a Timeloop problem, with the extra timeloop"),
             ("MATRIX.npz, .mtx, .mtx.gz", "a sparse matrix, as scipy saves it or in the Matrix Market format"),
         ]
         files += [
@@ -48,9 +51,13 @@ def _entries(kind: str) -> list[tuple[str, str]]:
                 "REQUESTS.csv, .csv.gz",
                 "a query of a head each, in the columns SpAtten's authors publish",
             ),
-            ("config.json", "attention of a Hugging Face model's shape, generated: config.json:length=384"),
+            ("config.json", "a Hugging Face model's shape, its blocks or generated attention: config.json:length=384"),
         ]
         return [*entries, *SPARSE_WORKLOADS.items(), *ATTENTION_WORKLOADS.items(), *files]
+    if kind == "figures":
+        from validation.figures import FIGURES
+
+        return [(name, entry.description) for name, entry in FIGURES.items()]
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
     return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 

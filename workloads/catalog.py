@@ -60,6 +60,13 @@ def _bitfusion(function: str, description: str, **arguments: int) -> Entry:
     )
 
 
+_TRANSFORMERS = {
+    "bert-base": "BERT-base",
+    "bert-large": "BERT-large",
+    "gpt2-small": "GPT-2 small",
+    "gpt2-medium": "GPT-2 medium",
+}
+
 NETWORKS: Mapping[str, Entry] = {
     "alexnet-bitfusion": _bitfusion("alexnet", "AlexNet, regular width", width=1),
     "alexnet-bitfusion-2x": _bitfusion("alexnet", "AlexNet, twice as wide", width=2),
@@ -85,6 +92,20 @@ NETWORKS: Mapping[str, Entry] = {
         builder="once_for_all.uniform",
         options={"image_size": int, "width": float, "depth": int, "kernel": int, "expansion": int},
     ),
+    "tiny-residual": Entry(
+        description="inverted residuals for 8 x 8 digits, really trained; all blocks alike, the largest unless told",
+        builder="tiny_residual.uniform",
+        options={"depth": int, "kernel": int, "expansion": int, "keep": float},
+    ),
+    **{
+        name: Entry(
+            description=f"{title}'s blocks as linear and matmul layers, one sequence of length=384",
+            builder="transformer.published",
+            arguments={"name": name},
+            options={"length": int},
+        )
+        for name, title in _TRANSFORMERS.items()
+    },
 }
 
 

@@ -6,7 +6,7 @@ back the name of the map they made; ``Network.table`` lowers the graph to the ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import networkx as nx
@@ -101,7 +101,7 @@ class Network:
             reads_input=int(source == INPUT),
         )
         weights = kernel * kernel * (shape.c // groups) * out_c
-        return self._add(layer, weights + bias * out_c + 2 * batch_norm * out_c, source)
+        return self.layer(layer, weights + bias * out_c + 2 * batch_norm * out_c, source)
 
     def depthwise(self, name: str, source: str, kernel: int, *, stride: int = 1, batch_norm: bool = True) -> str:
         """Add a convolution of each channel by itself."""
@@ -109,24 +109,33 @@ class Network:
         return self.conv(name, source, channels, kernel, stride=stride, groups=channels, batch_norm=batch_norm)
 
     def linear(
-        self, name: str, source: str, out_c: int, *, bias: bool = True, act_bits: int = 8, wgt_bits: int = 8
+        self,
+        name: str,
+        source: str,
+        out_c: int,
+        *,
+        bias: bool = True,
+        each: bool = False,
+        act_bits: int = 8,
+        wgt_bits: int = 8,
     ) -> str:
-        """Add a fully connected layer; a map larger than 1 x 1 is flattened first."""
+        """Add a fully connected layer: of the flattened map, or with ``each`` of every element (token) of it."""
         shape = self.shape(source)
-        in_c = shape.h * shape.w * shape.c
+        if not each:
+            shape = Shape(1, 1, shape.h * shape.w * shape.c)
         layer = Layer(
             name=name,
             kind="linear",
-            in_h=1,
-            in_w=1,
-            in_c=in_c,
-            out_h=1,
-            out_w=1,
+            in_h=shape.h,
+            in_w=shape.w,
+            in_c=shape.c,
+            out_h=shape.h,
+            out_w=shape.w,
             out_c=out_c,
             act_bits=act_bits,
             wgt_bits=wgt_bits,
         )
-        return self._add(layer, in_c * out_c + bias * out_c, source)
+        return self.layer(layer, shape.c * out_c + bias * out_c, source)
 
     def matmul(self, name: str, left: str, right: str, *, heads: int = 1, transpose: bool = False) -> str:
         """Add a product of two feature maps whose rows are tokens, per head.
@@ -149,7 +158,7 @@ class Network:
             out_c=heads * columns,
             groups=heads,
         )
-        return self._add(layer, 0, left, right)
+        return self.layer(layer, 0, left, right)
 
     def elementwise(self, name: str, *sources: str) -> str:
         """Add a sum, product or activation; maps of 1 x 1 are broadcast over the others."""
@@ -158,7 +167,7 @@ class Network:
         for shape in shapes:
             if shape.c != result.c or (shape != result and (shape.h, shape.w) != (1, 1)):
                 raise WorkloadError(f"{self.name}, {name}", "shape", shape, f"{result} or 1 x 1 x {result.c}")
-        return self._node(name, "elementwise", result, sources)
+        return self.operation(name, "elementwise", result, *sources)
 
     def concatenate(self, name: str, *sources: str) -> str:
         """Join maps of one size along their channels."""
@@ -166,30 +175,56 @@ class Network:
         if len({(shape.h, shape.w) for shape in shapes}) != 1:
             raise WorkloadError(f"{self.name}, {name}", "shapes", ", ".join(map(str, shapes)), "maps of one size")
         result = Shape(shapes[0].h, shapes[0].w, sum(shape.c for shape in shapes))
-        return self._node(name, "elementwise", result, sources)
+        return self.operation(name, "elementwise", result, *sources)
+
+    def reshape(self, name: str, source: str, shape: Shape) -> str:
+        """Read a map as one of another shape with as many elements."""
+        old = self.shape(source)
+        if old.h * old.w * old.c != shape.h * shape.w * shape.c:
+            raise WorkloadError(f"{self.name}, {name}", "shape", shape, f"as many elements as {old}")
+        return self.operation(name, "elementwise", shape, source)
 
     def pool(self, name: str, source: str, kernel: int = 0, *, stride: int = 0, padding: int = 0) -> str:
         """Add a maximum or average over windows; kernel 0 takes the whole map (global pooling)."""
         shape = self.shape(source)
         if kernel == 0:
-            return self._node(name, "pooling", Shape(1, 1, shape.c), (source,))
+            return self.operation(name, "pooling", Shape(1, 1, shape.c), source)
         out_h, out_w = (self._window(name, size, kernel, stride or kernel, padding) for size in (shape.h, shape.w))
-        return self._node(name, "pooling", Shape(out_h, out_w, shape.c), (source,))
+        return self.operation(name, "pooling", Shape(out_h, out_w, shape.c), source)
+
+    def layer(self, layer: Layer, parameters: int, *sources: str, shape: Shape | None = None) -> str:
+        """Add what a machine runs, with its trainable values; ``shape`` where the map is not the layer's outputs."""
+        shape = shape or Shape(layer.out_h, layer.out_w, layer.out_c)
+        return self.operation(layer.name, layer.kind, shape, *sources, layer=layer, parameters=parameters)
+
+    def operation(self, name: str, kind: str, shape: Shape, *sources: str, **data: Any) -> str:
+        """Add an operation whose output's shape is known."""
+        if name in self.graph:
+            raise WorkloadError(self.name, "name", name, "a different name for every operation")
+        self.graph.add_node(name, kind=kind, shape=shape, **({"layer": None, "parameters": 0} | data))
+        for source in sources:
+            self.graph.add_edge(source, name)
+        return name
 
     def table(
-        self, *, batch: int = 1, act_bits: npt.ArrayLike | None = None, wgt_bits: npt.ArrayLike | None = None
+        self, *, batch: int | None = None, act_bits: npt.ArrayLike | None = None, wgt_bits: npt.ArrayLike | None = None
     ) -> LayerTable:
         """Lower the graph to the layers a machine runs, in the order they were added.
 
         Parameters
         ----------
-        batch : int
-            Images processed together.
+        batch : int, optional
+            Images processed together, one unless layers say otherwise. They share weights; of a product of two maps
+            each has its own right-hand operand, so there images become groups.
         act_bits, wgt_bits : int or sequence of int
             Operand widths [bits], one for all layers or one per layer; None keeps each layer's own.
         """
         layers = [node["layer"] for _, node in self.graph.nodes(data=True) if node["layer"] is not None]
-        table = LayerTable.of(self.name, layers).with_batch(batch)
+        table = LayerTable.of(self.name, layers)
+        if batch is not None:
+            table = table.with_batch(batch)
+        if any(layer.kind == "matmul" for layer in layers):
+            table = LayerTable.of(self.name, map(_images_as_groups, table.layers()))
         return table.with_bits(
             table.values[:, ACT_BITS] if act_bits is None else act_bits,
             table.values[:, WGT_BITS] if wgt_bits is None else wgt_bits,
@@ -205,20 +240,16 @@ class Network:
         """Trainable values: weights, biases, and two per channel of a batch normalisation."""
         return sum(node["parameters"] for _, node in self.graph.nodes(data=True))
 
-    def _add(self, layer: Layer, parameters: int, *sources: str) -> str:
-        shape = Shape(layer.out_h, layer.out_w, layer.out_c)
-        return self._node(layer.name, layer.kind, shape, sources, layer=layer, parameters=parameters)
-
-    def _node(self, name: str, kind: str, shape: Shape, sources: tuple[str, ...], **data: Any) -> str:
-        if name in self.graph:
-            raise WorkloadError(self.name, "name", name, "a different name for every operation")
-        self.graph.add_node(name, kind=kind, shape=shape, **({"layer": None, "parameters": 0} | data))
-        for source in sources:
-            self.graph.add_edge(source, name)
-        return name
-
     def _window(self, name: str, size: int, kernel: int, stride: int, padding: int) -> int:
         out = (size + 2 * padding - kernel) // stride + 1
         if out < 1:
             raise WorkloadError(f"{self.name}, {name}", "kernel", kernel, f"1..{size + 2 * padding} on a map of {size}")
         return out
+
+
+def _images_as_groups(layer: Layer) -> Layer:
+    """Return a product of two maps with the images of a batch as groups; other layers as they are."""
+    if layer.kind != "matmul":
+        return layer
+    batch = layer.batch
+    return replace(layer, batch=1, groups=batch * layer.groups, in_c=batch * layer.in_c, out_c=batch * layer.out_c)

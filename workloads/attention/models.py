@@ -31,6 +31,12 @@ DECODERS = frozenset({
     "mpt", "olmo", "olmo2", "opt", "phi", "phi3", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3", "stablelm",
     "starcoder2",
 })  # fmt: skip
+# Families whose feed-forward network multiplies two projections; of a family that is not known, SiLU says so.
+GATED = frozenset({
+    "cohere", "cohere2", "gemma", "gemma2", "gemma3_text", "llama", "mistral", "modernbert", "olmo", "olmo2", "phi3",
+    "qwen2", "qwen3", "smollm3", "stablelm",
+})  # fmt: skip
+GATED_ACTIVATION = "silu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,8 @@ class TransformerShape:
         A query sees only the keys up to its own position.
     key_value_heads : int
         Heads of the keys and values; each serves ``heads / key_value_heads`` query heads.
+    gated : bool
+        The feed-forward network has a third projection that gates the first.
 
     Raises
     ------
@@ -65,6 +73,7 @@ class TransformerShape:
     feed_forward: int
     causal: bool
     key_value_heads: int
+    gated: bool = False
 
     def __post_init__(self) -> None:
         for name, high in (
@@ -131,10 +140,8 @@ def read_config(path: str | Path) -> TransformerShape:
         If the file cannot be read, is no JSON object, or a field is missing or not allowed.
     """
     path, where = Path(path), str(path)
-    values = _loaded(path, where)
-    model_type = values.get("model_type", "")
-    if not isinstance(model_type, str):
-        raise WorkloadError(where, "model_type", model_type, "a name")
+    values = load_config(path)
+    model_type = family(values, where)
     name = path.resolve().parent.name if path.name == "config.json" else path.stem
     sizes = {field: _size(values, field, where) for field in ("layers", "heads", "hidden")}
     heads, hidden = sizes["heads"], sizes["hidden"]
@@ -152,6 +159,7 @@ def read_config(path: str | Path) -> TransformerShape:
             feed_forward=_feed_forward(values, hidden, model_type, where),
             causal=_causal(values, model_type, where),
             key_value_heads=_key_value_heads(values, heads, where),
+            gated=model_type in GATED or values.get("hidden_act") == GATED_ACTIVATION,
         )
     except WorkloadError as error:
         raise error.at(where) from None
@@ -162,7 +170,23 @@ def _key_value_heads(values: Mapping[str, Any], heads: int, where: str) -> int:
     return heads if shared is None else whole(where, "num_key_value_heads", shared, 1, heads)
 
 
-def _loaded(path: Path, where: str) -> Mapping[str, Any]:
+def family(values: Mapping[str, Any], where: str) -> str:
+    """Return a configuration's ``model_type``, empty where it has none."""
+    model_type = values.get("model_type", "")
+    if not isinstance(model_type, str):
+        raise WorkloadError(where, "model_type", model_type, "a name")
+    return model_type
+
+
+def load_config(path: str | Path) -> Mapping[str, Any]:
+    """Return what a ``config.json`` holds.
+
+    Raises
+    ------
+    WorkloadError
+        If the file cannot be read or is no JSON object.
+    """
+    path, where = Path(path), str(path)
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise WorkloadError(where, "", "a file of more than 16 MiB", NEED)
