@@ -4,18 +4,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEVELOPED := $(VENV)/.developed
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test drill lint docs bench clean
 
 help:
 	@echo "make demo   search a network, its bits and its accelerator together; prints the front (under 3 minutes)"
-	@echo "make test   all tests (under 6 minutes)"
+	@echo "make test   all tests (under 10 minutes)"
+	@echo "make drill  long tests: kills, faults, soaks (an hour)"
 	@echo "make lint   ruff and mypy"
-	@echo "make bench  measured speeds and the quality of the searches"
+	@echo "make docs   the documentation, in build/docs"
+	@echo "make bench  measured speeds and the quality of the searches; what moved since the last commit measured"
 	@echo "make clean  remove what these commands made"
 
 $(READY): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEVELOPED): $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
@@ -23,15 +30,21 @@ demo: $(READY)
 	rm -rf build/demo
 	$(BIN)/sextant cosearch examples/edge_vision.toml --out build/demo --workers 2
 
-test: $(READY)
+test: $(DEVELOPED)
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+drill: $(DEVELOPED)
+	$(BIN)/python -m pytest -m drill
+
+lint: $(DEVELOPED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)
+docs: $(DEVELOPED)
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+
+bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.mapping_speed
 	$(BIN)/python -m benchmarks.candidate_speed
 	$(BIN)/python -m benchmarks.systolic_speed
@@ -39,6 +52,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.sparch_fast_modes
 	$(BIN)/python -m benchmarks.spatten_speed
 	$(BIN)/python -m benchmarks.search_quality
+	$(BIN)/python -m benchmarks.compare
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build figures docs/reference *.egg-info

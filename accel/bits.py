@@ -1,12 +1,18 @@
-"""Counting bits of 64-bit words, in kernels and in plain Python."""
+"""Arithmetic on 64-bit words, in kernels and in plain Python: counting, gathering and spreading bits, and dividing."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import llvmlite.binding
+import numpy as np
 from llvmlite import ir
+from numba import config
 from numba.core import types
 from numba.extending import intrinsic, overload
+
+WORD = 64
+ZERO, ONE = np.uint64(0), np.uint64(1)
 
 
 def count_ones(word: Any) -> Any:
@@ -22,6 +28,42 @@ def lowest_one(word: Any) -> Any:
 def highest_one(word: Any) -> Any:
     """Return the index of the highest set bit of an unsigned word that is not zero."""
     return int(word).bit_length() - 1
+
+
+def gather_bits(word: Any, mask: Any) -> Any:
+    """Return the bits of an unsigned word where a mask has ones, side by side from bit 0 on."""
+    word, mask, gathered, to = int(word), int(mask), 0, 0
+    while mask:
+        lowest = mask & -mask
+        gathered |= int(word & lowest > 0) << to
+        mask ^= lowest
+        to += 1
+    return gathered
+
+
+def spread_bits(word: Any, mask: Any) -> Any:
+    """Return a word that has, where a mask has ones, the lowest bits of an unsigned word in turn."""
+    word, mask, spread = int(word), int(mask), 0
+    while mask:
+        lowest = mask & -mask
+        spread |= lowest * (word & 1)
+        word >>= 1
+        mask ^= lowest
+    return spread
+
+
+def multiply_high(left: Any, right: Any) -> Any:
+    """Return the upper half of the product of two unsigned words."""
+    return int(left) * int(right) >> WORD
+
+
+def reciprocal(divisor: int) -> tuple[int, int]:
+    """Return the two unsigned words with which ``divide`` divides by a positive number of up to 62 bits.
+
+    Source: Granlund and Montgomery, "Division by Invariant Integers using Multiplication", PLDI 1994.
+    """
+    shift = (divisor - 1).bit_length()
+    return -(-(1 << (WORD - 1 + shift)) // divisor), shift
 
 
 @intrinsic
@@ -48,6 +90,42 @@ def _leading_zeros(context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+@intrinsic
+def _upper_half(context: Any, left: Any, right: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(2 * WORD)
+        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, WORD)), ir.IntType(WORD))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+def _bmi2(name: str) -> Any:
+    """Return an intrinsic for an instruction on a word and a mask that processors with BMI2 have."""
+
+    @intrinsic
+    def instruction(context: Any, word: Any, mask: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word_type = ir.IntType(WORD)
+            function = builder.module.declare_intrinsic(
+                f"llvm.x86.bmi.{name}.64", fnty=ir.FunctionType(word_type, (word_type, word_type))
+            )
+            return builder.call(function, arguments)
+
+        return types.uint64(types.uint64, types.uint64), generate
+
+    return instruction
+
+
+_gather, _spread = _bmi2("pext"), _bmi2("pdep")
+
+
+def _has_bmi2() -> bool:
+    if config.CPU_FEATURES is not None:
+        return "+bmi2" in config.CPU_FEATURES.split(",")
+    return bool(llvmlite.binding.get_host_cpu_features().get("bmi2"))
+
+
 @overload(count_ones, inline="always")
 def _count_ones(word):
     return lambda word: _ones(word)
@@ -61,3 +139,42 @@ def _lowest_one(word):
 @overload(highest_one, inline="always")
 def _highest_one(word):
     return lambda word: 63 - _leading_zeros(word)
+
+
+@overload(multiply_high, inline="always")
+def _multiply_high(left, right):
+    return lambda left, right: _upper_half(left, right)
+
+
+@overload(gather_bits, inline="always")
+def _gather_bits(word, mask):
+    return (lambda word, mask: _gather(word, mask)) if _has_bmi2() else _gather_by_bit
+
+
+@overload(spread_bits, inline="always")
+def _spread_bits(word, mask):
+    return (lambda word, mask: _spread(word, mask)) if _has_bmi2() else _spread_by_bit
+
+
+def _gather_by_bit(word, mask):
+    """Do what ``gather_bits`` does on processors without an instruction for it."""
+    gathered, to = ZERO, ONE
+    while mask != ZERO:
+        lowest = mask & (~mask + ONE)
+        if word & lowest != ZERO:
+            gathered |= to
+        to <<= ONE
+        mask ^= lowest
+    return gathered
+
+
+def _spread_by_bit(word, mask):
+    """Do what ``spread_bits`` does on processors without an instruction for it."""
+    spread = ZERO
+    while mask != ZERO:
+        lowest = mask & (~mask + ONE)
+        if word & ONE != ZERO:
+            spread |= lowest
+        word >>= ONE
+        mask ^= lowest
+    return spread

@@ -123,7 +123,7 @@ Limit = Whole | Number | Share | Switch | OneOf
 
 
 def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
-    """Declare a configuration field and what it allows; required but for a choice that has a usual answer."""
+    """Declare a configuration field and what it allows; required, unless it has a default."""
     return dataclasses.field(default=default, metadata={"limit": limit})
 
 

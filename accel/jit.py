@@ -16,7 +16,9 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ from numba.core import caching
 from workloads.errors import ConfigError
 
 Function = Callable[..., Any]
+
+KEPT_BUILDS = 4  # whose machine code is kept, whenever it was used
+UNUSED_S = 7 * 86400.0  # after so long, that of others is removed
 
 
 def kernel(function: Function) -> Function:
@@ -132,6 +137,17 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
+def versions() -> dict[str, str]:
+    """Return what a result depends on beside its input: a hash of the models' sources, and who runs them."""
+    return {
+        "models": _build_hash(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+    }
+
+
+@cache
 def _build_hash() -> str:
     """Hash what machine code depends on; numba itself tells processors apart."""
     digest = hashlib.sha256()
@@ -170,19 +186,41 @@ class _BuildFiles(caching.CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _ChecksummedFile(caching.IndexDataCacheFile):  # type: ignore[misc]
-    """numba's cache file with a checksum in front of the machine code: a flipped bit must not run."""
+    """A file for every signature, named after it, with a checksum of both in front of the machine code.
 
-    def _load_data(self, name: str) -> Any:
-        stored = Path(self._data_path(name)).read_bytes()
+    numba's own index of files is not used: two processes that write it at once can make it name the other's file, and
+    a flipped bit in it can name another signature's.
+    """
+
+    def load(self, key: Any) -> Any:
+        """Return what was kept under a key; None if nothing was, or if it is damaged, which removes it."""
+        path = self._path_of(key)
+        try:
+            stored = path.read_bytes()
+        except OSError:
+            return None
         digest, data = stored[:32], stored[32:]
-        if hashlib.sha256(data).digest() != digest:
-            raise ValueError(f"{name}: checksum differs")
-        return caching.pickle.loads(data)
+        try:
+            if _digest(key, data) != digest:
+                raise ValueError(f"{path}: checksum differs")
+            return caching.pickle.loads(data)
+        except Exception:  # whatever a damaged file raises: unpickling can raise anything
+            path.unlink(missing_ok=True)
+            return None
 
-    def _save_data(self, name: str, data: Any) -> None:
+    def save(self, key: Any, data: Any) -> None:
+        """Keep machine code under a key, whole or not at all."""
         dumped = self._dump(data)
-        with self._open_for_write(self._data_path(name)) as file:
-            file.write(hashlib.sha256(dumped).digest() + dumped)
+        with self._open_for_write(str(self._path_of(key))) as file:
+            file.write(_digest(key, dumped) + dumped)
+
+    def _path_of(self, key: Any) -> Path:
+        name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+        return Path(self._data_path(f"{self._index_name.removesuffix('.nbi')}.{name}.nbc"))
+
+
+def _digest(key: Any, data: bytes) -> bytes:
+    return hashlib.sha256(repr(key).encode() + b"\0" + data).digest()
 
 
 class _HealingCache(caching.FunctionCache):  # type: ignore[misc]
@@ -197,15 +235,31 @@ class _HealingCache(caching.FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # whatever a damaged file raises: unpickling can raise anything
-            shutil.rmtree(cache_folder(), ignore_errors=True)
-            return None
+            found = super().load_overload(sig, target_context)
+        except Exception:  # code that is whole and cannot be used all the same: compile it again
+            found = None
+        if found is not None:
+            _note_use()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        try:
+        with suppress(OSError):  # a full or read-only disk: the code is compiled and runs, it is only not kept
             super().save_overload(sig, data)
-        except OSError:
-            pass  # a full or read-only disk: the code is compiled and runs, it is only not kept
-        except Exception:
-            shutil.rmtree(cache_folder(), ignore_errors=True)
+            _note_use()
+
+
+@cache
+def _note_use() -> None:
+    """Mark this build's folder as used now, and remove those of builds that nobody has used for long.
+
+    The newest are kept, and all that were used within the last days. A process whose folder is removed all the same
+    has its machine code in memory, and compiles what it still needs.
+    """
+    folder = cache_folder()
+    with suppress(OSError):
+        os.utime(folder)
+        used = {other: other.stat().st_mtime for other in folder.parent.glob("kernels-*") if other != folder}
+        newest = sorted(used, key=lambda other: used[other], reverse=True)
+        for other in newest[KEPT_BUILDS - 1 :]:
+            if time.time() - used[other] > UNUSED_S:
+                shutil.rmtree(other, ignore_errors=True)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accel.spatten import PRESETS, simulate
-from accel.spatten.topk_kernels import keep_largest, quick_select, seeded
+from accel.spatten.topk_kernels import keep_largest, quick_select, scratch, seeded
 from benchmarks.timing import cpu_seconds, keep, show
 from mappers.spatten import best_plan
 from workloads.attention.attention import Attention, LayerAttention, held_attention
@@ -97,18 +97,18 @@ def attention_ratios(workload: Attention) -> dict[str, float]:
 
 
 @numba.njit
-def select_all(rows, keep, random, live, kept):  # type: ignore[no-untyped-def]
+def select_all(rows, keep, random, room, kept):  # type: ignore[no-untyped-def]
     cycles = 0
     for row in range(len(rows)):
-        cycles += keep_largest(rows[row], rows.shape[1], keep, 16, 3, random, live, kept[row])
+        cycles += keep_largest(rows[row], rows.shape[1], keep, 16, 3, random, room, kept[row])
     return cycles
 
 
 @numba.njit
-def find_all(rows, keep, random, live):  # type: ignore[no-untyped-def]
+def find_all(rows, keep, random, room):  # type: ignore[no-untyped-def]
     cycles = 0
     for row in range(len(rows)):
-        cycles += quick_select(rows[row], rows.shape[1], rows.shape[1] - keep, 16, 3, random, live)[1]
+        cycles += quick_select(rows[row], rows.shape[1], rows.shape[1] - keep, 16, 3, random, room)[1]
     return cycles
 
 
@@ -122,11 +122,11 @@ def selection_ratios(count: int) -> dict[str, float]:
     """Return CPU time of selecting a quarter, with its cycles and which they are, relative to numpy on all lists."""
     rows = np.random.default_rng(count).random((LISTS[count], count), dtype=np.float32)
     keep, random = count // 4, seeded(1)
-    live, kept = np.empty(count, np.float32), np.empty(rows.shape, np.bool_)
+    room, kept = scratch(count, np.float32), np.empty(rows.shape, np.bool_)
     seconds = cpu_seconds(
         {
-            "select": lambda: select_all(rows, keep, random, live, kept),
-            "find": lambda: find_all(rows, keep, random, live),
+            "select": lambda: select_all(rows, keep, random, room, kept),
+            "find": lambda: find_all(rows, keep, random, room),
             "partition": lambda: np.partition(rows, count - keep, axis=1),
             "sort": lambda: np.sort(rows, axis=1),
             "sort_kernel": lambda: sort_all(rows),

@@ -1,13 +1,18 @@
-"""How every benchmark measures: CPU seconds of this process, rivals interleaved, minimum of several rounds."""
+"""How every benchmark measures: CPU seconds of this process, rivals interleaved, minimum of several rounds.
+
+Figures are kept as JSON in ``build/bench/COMMIT/``, so that ``python -m benchmarks.compare`` can show what changed.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 RESULTS = Path("build/bench")
+UNCOMMITTED = "uncommitted"
 
 
 def cpu_seconds(contenders: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
@@ -24,9 +29,23 @@ def cpu_seconds(contenders: Mapping[str, Callable[[], object]], rounds: int = 5)
 
 
 def keep(name: str, figures: Mapping[str, float]) -> None:
-    """Write a benchmark's figures as JSON, for comparison between commits."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    """Write a benchmark's figures as JSON, under the commit they belong to."""
+    folder = RESULTS / commit()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def commit() -> str:
+    """Return the checked-out commit, or that something is changed beside it."""
+    try:
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+        return UNCOMMITTED if changed else _git("rev-parse", "--short=12", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return UNCOMMITTED
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def show(what: str, figure: str, asked: str = "") -> None:

@@ -126,7 +126,7 @@ def retrieval_heads(config: Config, workload: Attention) -> npt.NDArray[np.bool_
                             layer.v[head : head + 1, tokens], queries + 1)[1][0][outside].sum()
             for head in range(workload.heads)
         ]  # fmt: skip
-        chosen[number, np.argsort(looks)[::-1][:count]] = True
+        chosen[number, np.argsort(np.negative(looks), kind="stable")[:count]] = True
     return chosen
 
 

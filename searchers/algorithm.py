@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
@@ -45,8 +46,28 @@ AlgorithmFactory = Callable[..., Algorithm]
 # Modules are imported when asked for: pymoo alone takes half a second.
 ALGORITHMS = {
     "random": "searchers.random_search.RandomSearch",
+    "grid": "searchers.grid.GridSearch",
+    "halton": "searchers.quasirandom.HaltonSearch",
+    "sobol": "searchers.quasirandom.SobolSearch",
     "nsga2": "searchers.nsga2.NSGA2",
+    "nsga3": "searchers.nsga2.NSGA3",
+    "evolution": "searchers.evolution.Evolution",
+    "cmaes": "searchers.cma_es.CMAES",
+    "tpe": "searchers.tpe.TPE",
+    "ddpg": "searchers.ddpg.DDPG",
+    "gradient": "searchers.gradient.GradientSearch",
 }
+# What an algorithm needs beyond Sextant's own requirements: the package, and the extra that brings it.
+EXTRAS = {"tpe": ("optuna", "tpe"), "ddpg": ("stable_baselines3", "rl"), "gradient": ("torch", "rl")}
+
+
+def check_algorithm(name: object, where: str) -> None:
+    """Refuse an algorithm that does not exist, or whose packages are not installed."""
+    if not isinstance(name, str) or name not in ALGORITHMS:
+        raise StudyError(where, "algorithm.name", name, "one of " + ", ".join(ALGORITHMS))
+    package, extra = EXTRAS.get(name, ("", ""))
+    if package and find_spec(package) is None:
+        raise StudyError(where, "algorithm.name", name, f"{package}: pip install 'sextant[{extra}]'")
 
 
 def make_algorithm(name: str, space: Space, *, objectives: int, seed: int, population: int) -> Algorithm:
@@ -66,10 +87,9 @@ def make_algorithm(name: str, space: Space, *, objectives: int, seed: int, popul
     Raises
     ------
     StudyError
-        If there is no such algorithm.
+        If there is no such algorithm, or what it needs is not installed.
     """
-    if name not in ALGORITHMS:
-        raise StudyError("study", "algorithm.name", name, "one of " + ", ".join(ALGORITHMS))
+    check_algorithm(name, "study")
     module, attribute = ALGORITHMS[name].rsplit(".", 1)
     factory: AlgorithmFactory = getattr(import_module(module), attribute)
     return factory(space, objectives=objectives, seed=seed, population=population)

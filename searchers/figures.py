@@ -74,7 +74,7 @@ def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path
         _draw_front(figure, left, study, points, front)
         _draw_history(right, study, points)
         figure.suptitle(f"{study.name}: {len(points)} evaluations with {study.algorithm}, seed {study.seed}")
-        return [_save(figure, folder, "front.png")]
+        return [save(figure, folder, "front.png")]
 
 
 def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point], front: Sequence[Point]) -> None:
@@ -144,10 +144,11 @@ def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
     axes.set_title("hypervolume", fontsize=9, loc="left")
 
 
-def draw_report(roofline: Roofline, report: Report, folder: Path) -> list[Path]:
-    """Draw one design's roofline, a point per layer, and its cycle stack per layer."""
+def draw_report(roofline: Roofline | None, report: Report, folder: Path) -> list[Path]:
+    """Draw one design's roofline, a point per layer, unless it has no DRAM; and its cycle stack per layer."""
     with plt.rc_context(STYLE):
-        return [_draw_roofline(roofline, report, folder), _draw_cycle_stack(report, folder)]
+        drawn = [] if roofline is None else [_draw_roofline(roofline, report, folder)]
+        return [*drawn, _draw_cycle_stack(report, folder)]
 
 
 def draw_matrix(product: SparseProduct, folder: Path) -> Path:
@@ -173,7 +174,7 @@ def draw_matrix(product: SparseProduct, folder: Path) -> Path:
             f"{product.multiplies:,} products",
             fontsize=9,
         )
-        return _save(figure, folder, "matrix.png")
+        return save(figure, folder, "matrix.png")
 
 
 def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
@@ -220,7 +221,7 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
         handlelength=1.0,
         title="largest shares of cycles" if report.layers else None,
     )
-    return _save(figure, folder, "roofline.png")
+    return save(figure, folder, "roofline.png")
 
 
 def _draw_cycle_stack(report: Report, folder: Path) -> Path:
@@ -229,7 +230,7 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
     left = np.zeros(len(layers))
     to_ms = 1e3 / report.clock_hz
     for cause in report.cycle_stack:
-        width = np.array([layer.cycle_stack[cause] for layer in layers]) * to_ms
+        width = np.array([layer.cycle_stack.get(cause, 0) for layer in layers]) * to_ms
         label = f"{CAUSE_NAMES.get(cause, cause)}, {report.cycle_stack[cause] / report.cycles:.0%}"
         axes.barh(np.arange(len(layers)), width, left=left, height=0.78, color=CAUSE_COLOURS.get(cause), label=label)
         left += width
@@ -240,14 +241,15 @@ def _draw_cycle_stack(report: Report, folder: Path) -> Path:
     axes.legend(fontsize=8, **beside)
     total = f"{report.cycles:,} cycles = {report.seconds * 1e3:.3g} ms"
     axes.set_title(f"{report.name}: where the time goes, {total}", fontsize=9, loc="left")
-    return _save(figure, folder, "cycle_stack.png")
+    return save(figure, folder, "cycle_stack.png")
 
 
 def _shortened(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-def _save(figure: Figure, folder: Path, name: str) -> Path:
+def save(figure: Figure, folder: Path, name: str) -> Path:
+    """Write a picture and let it go."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / name)

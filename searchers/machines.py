@@ -27,13 +27,14 @@ class Run:
     Attributes
     ----------
     report : Report
-    roofline : Roofline
+    roofline : Roofline or None
+        None where a machine has no DRAM to be bound by.
     describe : callable
         Says in a few words how a layer, by its index, was laid; for a machine without layers, how all was.
     """
 
     report: Report
-    roofline: Roofline
+    roofline: Roofline | None
     describe: Callable[[int], str]
 
 
@@ -50,11 +51,15 @@ class Machine(ABC):
     fidelities : tuple of str
         ``estimate`` (closed form), ``simulate`` (cycle by cycle, with values), ``sample`` (a part, cycle by cycle,
         scaled); the first is the default.
+    plan_fields : tuple of str, or None
+        The fields of a configuration that a plan for the whole workload depends on, where that is not all: points
+        that agree in them may share a plan, and what the machine keeps with it.
     """
 
     name: str
     description: str
     fidelities: tuple[str, ...] = ("estimate",)
+    plan_fields: tuple[str, ...] | None = None
 
     @property
     def presets(self) -> Mapping[str, Any]:
@@ -64,11 +69,18 @@ class Machine(ABC):
 
     def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
         """Lay an opened workload on the machine and run it at one of its fidelities; of ``sample``, a share."""
-        accel, mapper = import_module(f"accel.{self.name}"), import_module(f"mappers.{self.name}")
+        return self.run_plan(config, self.lay(config, opened, fidelity, share), fidelity)
+
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Any:
+        """Return a plan of an opened workload for one of the machine's fidelities."""
+        mapper = import_module(f"mappers.{self.name}")
         if fidelity == "sample":
-            plan = mapper.sample_plan(config, opened, *(() if share is None else (share,)))
-        else:
-            plan = mapper.best_plan(config, opened)
+            return mapper.sample_plan(config, opened, *(() if share is None else (share,)))
+        return mapper.best_plan(config, opened)
+
+    def run_plan(self, config: Any, plan: Any, fidelity: str) -> Run:
+        """Run a plan at the fidelity it was made for."""
+        accel = import_module(f"accel.{self.name}")
         return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
 
     @abstractmethod
@@ -81,8 +93,8 @@ class Machine(ABC):
             If it cannot be opened, or is not for this machine.
         """
 
-    def draw(self, opened: Any, folder: Path) -> list[Path]:
-        """Draw an opened workload, if there is something to see; return the pictures."""
+    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+        """Draw what is to be seen of an opened workload, or of how it ran; return the pictures."""
         return []
 
     @abstractmethod
@@ -116,7 +128,7 @@ class SparseMachine(Machine):
 
         return open_sparse(workload, workload_b)
 
-    def draw(self, opened: SparseProduct, folder: Path) -> list[Path]:
+    def draw(self, opened: SparseProduct, report: Report, folder: Path) -> list[Path]:
         """Draw where the left matrix has its elements."""
         from searchers.figures import draw_matrix  # matplotlib is slow to import
 
@@ -140,31 +152,70 @@ class AttentionMachine(Machine):
             raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one model")
         return open_attention(workload)
 
+    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+        """Draw what is alive in every layer, where it was run with values."""
+        from searchers.attention_figures import draw_alive  # matplotlib is slow to import
+
+        return draw_alive(report, folder)
+
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says what a layer keeps."""
         describe: Callable[[int], str] = plan.describe
         return describe
 
 
+class AttentionPeer(AttentionMachine):
+    """A machine that SpAtten is compared with; they share a package."""
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """Configurations by name."""
+        from accel.attention_peers import PRESETS
+
+        return PRESETS[self.name]
+
+    def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
+        """Lay attention on the machine and count it."""
+        from accel.attention_peers import estimate, roofline
+        from mappers.attention_peers import best_plan
+
+        plan = best_plan(config, opened, self.name)
+        return Run(estimate(config, plan), roofline(config), self.describe(plan))
+
+
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
         LayerMachine(
-            "bitfusion", "systolic array of bit-composable units (ISCA 2018), closed form with mapping search"
+            "bitfusion",
+            "systolic array of bit-composable units (ISCA 2018), closed form with mapping search, or cycle by cycle",
+            ("estimate", "simulate"),
         ),
+        LayerMachine("bitfusion_apq", "BitFusion as APQ's table (CVPR 2020) has it, closed form with mapping search"),
         LayerMachine("bitserial", "bit-serial matrix multiplier of the BISMO kind: the machine of HAQ's latency table"),
         LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
+        LayerMachine(
+            "eyeriss", "row-stationary array of the Eyeriss kind (ISCA 2016), closed form: BitFusion's baseline"
+        ),
+        LayerMachine("gemmini", "Gemmini (DAC 2021), cycles of a tiling, closed form held against RTL simulation"),
         SparseMachine(
             "sparch",
             "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
             ("simulate", "estimate", "sample"),
+            ("pipelined_merge", "condensing", "huffman", "merge_layers"),
         ),
         AttentionMachine(
             "spatten",
             "attention with cascade pruning, top-k engine, progressive quantization (HPCA 2021), event by event",
             ("simulate",),
         ),
+        AttentionPeer("dense_attention", "dense attention on SpAtten's arrays of multipliers, closed form"),
+        AttentionPeer("a3", "attention with a search for candidate keys (HPCA 2020), closed form"),
+        AttentionPeer("mnnfast", "attention that skips small probabilities (ISCA 2019), closed form"),
         SparseMachine("outerspace", "sparse products by outer products in two phases (HPCA 2018), closed form"),
+        SparseMachine(
+            "eie", "a pruned layer with shared weights times sparse vectors (ISCA 2016), cycle by cycle", ("simulate",)
+        ),
     )
 }
 

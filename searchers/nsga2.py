@@ -1,23 +1,29 @@
-"""NSGA-II: non-dominated sorting with crowding, constraints before objectives.
+"""NSGA-II and NSGA-III: non-dominated sorting with crowding or with directions, constraints before objectives.
 
-Source: Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE TEC 2002; pymoo's
-implementation with operators for genomes of choices, as the evolutions of Once-for-All and APQ use them: every
-gene is taken from one parent or the other, and a few are drawn anew.
+Source: Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE TEC 2002; Deb and Jain, "An
+Evolutionary Many-Objective Optimization Algorithm Using Reference-Point-Based Nondominated Sorting", IEEE TEC 2014;
+directions of Das and Dennis, SIAM J. Optimization 1998; pymoo's implementations with operators for genomes of choices,
+as the evolutions of Once-for-All and APQ use them: every gene is taken from one parent or the other, and a few are
+drawn anew.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pymoo.algorithms.moo import nsga2 as pymoo_nsga2
+from pymoo.algorithms.moo import nsga3 as pymoo_nsga3
 from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.ux import UniformCrossover
+from pymoo.operators.selection.tournament import TournamentSelection
+from pymoo.util.ref_dirs import get_reference_directions
 
 from searchers.random_search import random_shares
 from searchers.space import Genomes, Space
@@ -27,8 +33,8 @@ MUTATED_GENES = 4.0  # expected number of genes drawn anew in a child
 NEIGHBOUR_SHARE = 0.5  # of the mutations of a discrete gene that move to a neighbouring value
 
 
-class NSGA2:
-    """pymoo's NSGA-II behind the ask/tell contract."""
+class _Genetic:
+    """A genetic algorithm of pymoo behind the ask/tell contract."""
 
     def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
         self._space, self._seed, self._population = space, seed, population
@@ -40,8 +46,9 @@ class NSGA2:
             xl=np.zeros(len(space)),
             xu=np.where(space.places > 0, space.places - 1, 1).astype(float),
         )
-        self._algorithm = pymoo_nsga2.NSGA2(
-            pop_size=population,
+        self._algorithm = self._make(
+            objectives,
+            population,
             sampling=_FirstGeneration(space, seed),
             crossover=UniformCrossover(prob=CROSSOVER_PROBABILITY),
             mutation=_Redraw(space),
@@ -49,6 +56,10 @@ class NSGA2:
         )
         self._algorithm.setup(problem, termination=NoTermination(), seed=seed, verbose=False)
         self._asked: Population | None = None
+
+    def _make(self, objectives: int, population: int, **operators: Any) -> Any:
+        """Return pymoo's algorithm."""
+        raise NotImplementedError
 
     def ask(self) -> Genomes:
         """Return the next generation: random at first, then children of the best."""
@@ -68,6 +79,44 @@ class NSGA2:
         for individual in self._asked:
             individual.evaluated.update(("F", "G"))
         self._algorithm.tell(infills=self._asked)
+
+
+class NSGA2(_Genetic):
+    """pymoo's NSGA-II."""
+
+    def _make(self, objectives: int, population: int, **operators: Any) -> Any:
+        return pymoo_nsga2.NSGA2(pop_size=population, **operators)
+
+
+class NSGA3(_Genetic):
+    """pymoo's NSGA-III: instead of by crowding, the survivors are chosen near evenly spread directions."""
+
+    def _make(self, objectives: int, population: int, **operators: Any) -> Any:
+        partitions = 1
+        while objectives > 1 and math.comb(objectives + partitions, objectives - 1) <= population:
+            partitions += 1
+        directions = (
+            np.ones((1, 1))
+            if objectives == 1
+            else get_reference_directions("das-dennis", objectives, n_partitions=partitions)
+        )
+        return pymoo_nsga3.NSGA3(
+            ref_dirs=directions,
+            pop_size=max(population, len(directions)),
+            selection=TournamentSelection(func_comp=_less_lacking),
+            **operators,
+        )
+
+
+def _less_lacking(pop: Any, P: Any, *, random_state: Any, **_: Any) -> Any:  # noqa: N803 - pymoo's name
+    """Return the winner of each pair, shape (n, 1): what lacks less, and of equals one at random.
+
+    In place of pymoo's own, which breaks ties between infeasible candidates without the seed (its issue 794).
+    """
+    lacking = pop.get("CV")[:, 0][P]
+    either = random_state.integers(2, size=len(P))
+    winner = np.where(lacking[:, 0] == lacking[:, 1], either, lacking.argmin(axis=1))
+    return P[np.arange(len(P)), winner][:, None]
 
 
 class _FirstGeneration(Sampling):  # type: ignore[misc]

@@ -1,119 +1,137 @@
-"""The joint design problem: network, operand widths and machine in one genome, evaluated in batches."""
+"""What every problem promises a study: a space of candidates, and what each of them costs."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
 
 import numpy as np
 
-from accel import bitfusion
-from accel.bitfusion.config import costs
-from accel.config import configure
+from accel.config import changed_fields, configure, content_key
 from accel.report import Report
-from mappers.bitfusion import best_plan, search
-from searchers.networks import SearchedNetwork
-from searchers.oracles.quantization_noise import quantization_noise_db
-from searchers.quantities import NOISE, QUANTITIES
-from searchers.space import Candidate, Condition, Element, Genomes, Knob, Space, Vector
-from workloads.errors import ConfigError
-from workloads.layers import LayerTable
+from searchers.machines import Machine, Run
+from searchers.outcome import Outcome as Outcome
+from searchers.quantities import QUANTITIES
+from searchers.space import Candidate, Element, Genomes, Space
+from workloads.errors import InputError
 
-ACT_BITS, WGT_BITS = "bits.activations", "bits.weights"
+MACHINE = "machine."
+MEAN, WORST = "mean", "worst"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What is known of one candidate: its quantities, or why the machine cannot be built or cannot run it."""
+class SearchedMachine:
+    """A machine as a study sees it.
 
-    quantities: dict[str, float]
-    reason: str = ""
-
-
-class Problem:
-    """What candidates are, and what they cost.
-
-    Parameters
+    Attributes
     ----------
-    network : SearchedNetwork
-    bits : mapping of str to Element
-        ``activations`` and ``weights``, each used once per layer; empty to keep the network's own.
-    machine : Config
-        The base of every candidate's machine.
-    machine_knobs : mapping of str to Element
+    machine : Machine
+    base : Config
+        Every candidate's, but for the knobs.
+    knobs : mapping of str to Element
         Fields of the configuration to choose.
+    fidelity : str
+        One of the machine's.
+    corners : tuple of mapping
+        Fields that are changed after the candidate's have been set, once per corner: what is not chosen and may vary.
     """
 
-    def __init__(
-        self,
-        network: SearchedNetwork,
-        bits: Mapping[str, Element],
-        machine: bitfusion.Config,
-        machine_knobs: Mapping[str, Element],
-    ) -> None:
-        self._network, self._machine = network, machine
-        self.content = network.content
-        knobs: dict[str, Knob] = {f"network.{name}": knob for name, knob in network.knobs.items()}
-        conditions = {f"network.{name}": _in_network(condition) for name, condition in network.conditions.items()}
-        for name, element in bits.items():
-            knobs[f"bits.{name}"] = Vector(element, len(network.slots))
-            if network.slot_condition is not None:
-                conditions[f"bits.{name}"] = _in_network(network.slot_condition)
-        knobs |= {f"machine.{name}": knob for name, knob in machine_knobs.items()}
-        self.space = Space(knobs, conditions)
+    machine: Machine
+    base: Any
+    knobs: Mapping[str, Element]
+    fidelity: str
+    corners: tuple[Mapping[str, object], ...] = ({},)
 
-    def build(self, genome: Sequence[float] | Genomes) -> tuple[bitfusion.Config, LayerTable]:
-        """Return the machine and the quantized layers of a candidate.
+    def configs(self, candidate: Mapping[str, object]) -> tuple[Any, ...]:
+        """Return a candidate's machine at every corner.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be built.
+        """
+        chosen = {name.removeprefix(MACHINE): value for name, value in candidate.items() if name.startswith(MACHINE)}
+        return tuple(configure(self.base, chosen | dict(corner), "candidate") for corner in self.corners)
+
+    @property
+    def content(self) -> dict[str, object]:
+        """What decides the results beside the study's text: the presets' numbers, by name."""
+        return {name: content_key(config) for name, config in self.machine.presets.items()}
+
+
+class Problem(ABC):
+    """What candidates are, and what they cost.
+
+    A candidate is evaluated in every situation: on every workload, at every corner of the machine. Its quantities are
+    the worst or the mean over them: the geometric mean where a quantity spans orders of magnitude.
+
+    Attributes
+    ----------
+    space : Space
+    searched : SearchedMachine
+    quantities : tuple of str
+        Names of what every outcome that can be had has.
+    content : str
+        Hash of what files held that the study names, empty where there are none.
+    over : str
+        ``worst`` or ``mean``.
+    """
+
+    space: Space
+    searched: SearchedMachine
+    quantities: tuple[str, ...]
+    content: str
+    over: str
+
+    @abstractmethod
+    def evaluate(self, genomes: Genomes) -> list[Outcome]:
+        """Evaluate candidates; the outcome of one does not depend on the others.
+
+        Parameters
+        ----------
+        genomes : ndarray, shape (n, genes)
+        """
+
+    @abstractmethod
+    def situations(self, genome: Sequence[float] | Genomes) -> list[tuple[Any, Any]]:
+        """Return the machine and the workload of every situation of a candidate, as the machine runs them.
 
         Raises
         ------
         ConfigError
             If the machine cannot be built.
         """
-        candidate = self.space.candidate(genome)
-        parts = {name: value for name, value in candidate.items() if name.startswith("machine.")}
-        fields = {name.removeprefix("machine."): value for name, value in parts.items()}
-        config = configure(self._machine, fields, "candidate")
-        costs(config)
-        table, slots = self._network.build(
-            {name.removeprefix("network."): value for name, value in candidate.items() if name.startswith("network.")}
-        )
-        widths = [np.asarray(candidate[name])[slots] for name in (ACT_BITS, WGT_BITS) if name in candidate]
-        return config, table.with_bits(*widths) if widths else table
 
-    def evaluate(self, genomes: Genomes) -> list[Outcome]:
-        """Evaluate candidates: best mapping of every layer, totals of every network.
+    @abstractmethod
+    def workload(self, genome: Sequence[float] | Genomes, folder: Path) -> str:
+        """Return what the command line calls a candidate's first workload; write it to a folder if it has no name."""
 
-        Parameters
-        ----------
-        genomes : ndarray, shape (n, genes)
-        """
-        outcomes: list[Outcome] = [Outcome({})] * len(genomes)
-        built: list[tuple[int, bitfusion.Config, LayerTable]] = []
-        for index, genome in enumerate(genomes):
-            try:
-                built.append((index, *self.build(genome)))
-            except ConfigError as error:
-                outcomes[index] = Outcome({}, str(error))
-        if not built:
-            return outcomes
-        plans, _ = search([config for _, config, _ in built], [table for _, _, table in built])
-        laid: list[tuple[int, bitfusion.Config, bitfusion.Plan]] = []
-        for (index, config, _), plan in zip(built, plans, strict=True):
-            if isinstance(plan, ConfigError):
-                outcomes[index] = Outcome({}, str(plan))
-            else:
-                laid.append((index, config, plan))
-        if laid:
-            reports = bitfusion.estimate_batch([config for _, config, _ in laid], [plan for _, _, plan in laid])
-            for (index, _, plan), report in zip(laid, reports, strict=True):
-                outcomes[index] = Outcome(self._quantities(plan.table, report))
-        return outcomes
+    def run(self, genome: Sequence[float] | Genomes) -> Run:
+        """Run a candidate in its first situation, layer by layer."""
+        config, workload = self.situations(genome)[0]
+        return self.searched.machine.run(config, workload, self.searched.fidelity)
 
     def report(self, genome: Sequence[float] | Genomes) -> Report:
-        """Return the full report of one candidate, layer by layer."""
-        config, table = self.build(genome)
-        return bitfusion.estimate(config, best_plan(config, table))
+        """Return the full report of a candidate in its first situation."""
+        return self.run(genome).report
+
+    def command(self, genome: Sequence[float] | Genomes, folder: Path) -> str:
+        """Return the arguments of ``sextant simulate`` that run a candidate in its first situation again."""
+        searched = self.searched
+        preset, base = next(iter(searched.machine.presets.items()))
+        config, _ = self.situations(genome)[0]
+        changed = changed_fields(config, base)
+        if searched.fidelity != searched.machine.fidelities[0]:
+            changed["fidelity"] = searched.fidelity
+        fields = [f"--set {name}={value}" for name, value in changed.items()]
+        return " ".join([searched.machine.name, quote(self.workload(genome, folder)), f"--preset {preset}", *fields])
 
     def describe(self, genome: Sequence[float] | Genomes) -> Candidate:
         """Return a candidate's values by knob; those of unused blocks and layers are left out."""
@@ -126,11 +144,42 @@ class Problem:
             described[name] = value
         return described
 
-    def _quantities(self, table: LayerTable, report: Report) -> dict[str, float]:
-        quantities = {name: quantity.read(report) for name, quantity in QUANTITIES.items() if quantity.read}
-        quantities[NOISE] = quantization_noise_db(table, self._network.largest_macs)
-        return quantities
+    def combined(self, situations: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Return the quantities of a candidate from those of its situations."""
+        if len(situations) == 1:
+            return dict(situations[0])
+        combined = {}
+        for name in self.quantities:
+            values = [situation[name] for situation in situations]
+            quantity = QUANTITIES[name]
+            if self.over == WORST:
+                combined[name] = min(values) if quantity.more_is_better else max(values)
+            elif quantity.log and min(values) > 0.0:
+                combined[name] = math.exp(math.fsum(map(math.log, values)) / len(values))
+            else:
+                combined[name] = math.fsum(values) / len(values)
+        return combined
 
 
-def _in_network(condition: Condition) -> Condition:
-    return replace(condition, knob=f"network.{condition.knob}")
+def known_quantities(report: Report) -> tuple[str, ...]:
+    """Return the quantities a report has, in the order of ``QUANTITIES``."""
+    return tuple(name for name, quantity in QUANTITIES.items() if quantity.read and _has(quantity.read(report)))
+
+
+def _has(value: float) -> bool:
+    return not math.isnan(value)
+
+
+def read_quantities(report: Report, names: Sequence[str]) -> dict[str, float]:
+    """Return quantities of a report by name."""
+    return {name: quantity.read(report) for name in names if (quantity := QUANTITIES[name]).read is not None}
+
+
+def hash_of(*parts: object) -> str:
+    """Return a hash of what is written as JSON: equal for equal parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def unbuildable(error: InputError) -> Outcome:
+    """Return the outcome of a candidate that a machine refuses."""
+    return Outcome({}, str(error))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from accel.report import Report
 
 NOISE = "quantization_noise_db"
+ACCURACY, LOSS, SIGMA = "accuracy", "loss", "oracle_sigma"
+ACCURACY_BOUND, LOSS_BOUND = "accuracy_bound", "loss_bound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,9 @@ class Quantity:
     scale : float
         Factor from the stored value to the unit shown.
     read : callable
-        From a report, or None for what an oracle provides.
+        From a report, not a number where it has none; None for what an oracle provides.
+    of_every_machine : bool
+        Whether reports of any machine can have it.
     more_is_better : bool
     log : bool
         Whether it spans orders of magnitude; such quantities are compared on logarithms.
@@ -33,6 +38,7 @@ class Quantity:
     unit: str
     scale: float = 1.0
     read: Callable[[Report], float] | None = None
+    of_every_machine: bool = True
     more_is_better: bool = False
     log: bool = True
     note: str = ""
@@ -41,6 +47,10 @@ class Quantity:
     def axis(self) -> str:
         """Label with unit, and with the note where there is one."""
         return f"{self.label} [{self.unit}]" + (f", {self.note}" if self.note else "")
+
+
+def _quality(name: str) -> Callable[[Report], float]:
+    return lambda report: report.quality.get(name, math.nan)
 
 
 QUANTITIES: Mapping[str, Quantity] = {
@@ -56,5 +66,23 @@ QUANTITIES: Mapping[str, Quantity] = {
         label="operations", unit="G", scale=1e-9, read=lambda report: float(report.operations), more_is_better=True
     ),
     "gops": Quantity(label="throughput", unit="GOPS", read=lambda report: report.gops, more_is_better=True),
-    NOISE: Quantity(label="quantization-noise proxy", unit="dB", log=False, note="rank only"),
-}
+    # What attention computed with fewer bits, tokens and heads is worth, beside attention that is exact.
+    "output_error": Quantity(
+        label="output error", unit="%", scale=100.0, read=_quality("output_error"), of_every_machine=False, log=False
+    ),
+    "kept_importance": Quantity(
+        label="importance kept", unit="%", scale=100.0, read=_quality("kept_importance"), of_every_machine=False,
+        more_is_better=True, log=False,
+    ),
+    NOISE: Quantity(
+        label="quantization-noise proxy", unit="dB", of_every_machine=False, log=False, note="rank only"
+    ),
+    # Of an oracle; the bound is what a search should be told, so that it does not win by the oracle's errors.
+    ACCURACY: Quantity(label="accuracy", unit="%", of_every_machine=False, more_is_better=True, log=False),
+    LOSS: Quantity(label="loss", unit="", of_every_machine=False, log=False),
+    SIGMA: Quantity(label="standard deviation of the oracle", unit="", of_every_machine=False, log=False),
+    ACCURACY_BOUND: Quantity(
+        label="accuracy less its standard deviation", unit="%", of_every_machine=False, more_is_better=True, log=False
+    ),
+    LOSS_BOUND: Quantity(label="loss and its standard deviation", unit="", of_every_machine=False, log=False),
+}  # fmt: skip

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from shlex import quote
 
-from accel.bitfusion import PRESETS
-from accel.config import changed_fields
 from searchers.front import front_of, knee
-from searchers.quantities import QUANTITIES
 from searchers.store import DONE, FAILED, Point
 from searchers.study import Study
 from workloads.errors import OutputError
-from workloads.layer_csv import write_layers
 
-PRESET = "paper"  # what a command that computes a design again starts from
-RESULTS, FRONT, CHOSEN_LAYERS = "results.csv", "front.csv", "chosen_layers.csv"
+RESULTS, FRONT = "results.csv", "front.csv"
 
 
 def write_points(study: Study, points: Sequence[Point], path: Path, *, only: Sequence[Point] | None = None) -> None:
@@ -26,18 +20,22 @@ def write_points(study: Study, points: Sequence[Point], path: Path, *, only: Seq
 
     ``design`` is a point's number among all points of the study, in every file.
     """
-    names = list(QUANTITIES)
-    knobs = list(study.problem.space.knobs)
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["design", "generation", "place", "state", "reason", "violation", *names, *knobs])
-            chosen = None if only is None else {(point.generation, point.place) for point in only}
-            for design, point in enumerate(points):
-                if chosen is None or (point.generation, point.place) in chosen:
-                    writer.writerow(_row(study, design, point, names, knobs))
+            csv.writer(file, lineterminator="\n").writerows(table(study, points, only=only))
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}, need a file that can be written") from error
+
+
+def table(study: Study, points: Sequence[Point], *, only: Sequence[Point] | None = None) -> Iterator[list[object]]:
+    """Yield the columns' names, then a row for every point."""
+    names = list(study.problem.quantities)
+    knobs = list(study.problem.space.knobs)
+    yield ["design", "generation", "place", "state", "reason", "violation", *names, *knobs]
+    chosen = None if only is None else {(point.generation, point.place) for point in only}
+    for design, point in enumerate(points):
+        if chosen is None or (point.generation, point.place) in chosen:
+            yield _row(study, design, point, names, knobs)
 
 
 def _row(study: Study, design: int, point: Point, names: Sequence[str], knobs: Sequence[str]) -> list[object]:
@@ -59,19 +57,12 @@ def write_results(study: Study, points: Sequence[Point], folder: Path) -> tuple[
     chosen = knee(study, front)
     write_points(study, points, folder / RESULTS)
     write_points(study, points, folder / FRONT, only=front)
-    _, table = study.problem.build(front[chosen].genome)
-    try:
-        write_layers(table, folder / CHOSEN_LAYERS)
-    except OSError as error:
-        raise OutputError(f"{folder / CHOSEN_LAYERS}: {error.strerror}, need a file that can be written") from error
     return front, chosen
 
 
-def reproduce(study: Study, point: Point, layers: Path) -> str:
-    """Return the command that computes one design again."""
-    config, _ = study.problem.build(point.genome)
-    fields = [f"--set {name}={value}" for name, value in changed_fields(config, PRESETS[PRESET]).items()]
-    return " ".join(["sextant simulate bitfusion", quote(str(layers)), f"--preset {PRESET}", *fields])
+def reproduce(study: Study, point: Point, folder: Path) -> str:
+    """Return the command that computes one design again; write the workload it names if it has no name."""
+    return f"sextant simulate {study.problem.command(point.genome, folder)}"
 
 
 def fingerprint(path: Path) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from accel.jit import versions
 from searchers.algorithm import make_algorithm
-from searchers.quantities import QUANTITIES
+from searchers.execution import Execution
+from searchers.outcome import Outcome
+from searchers.problem import Problem
 from searchers.space import Genomes
-from searchers.store import Point, Store, genomes_of
+from searchers.store import Point, Store
 from searchers.study import Study
-from searchers.workers import Workers
+from searchers.workers import Workers, make_workers
 from workloads.errors import Interrupted, StoreError, StudyError
 
 
@@ -34,8 +38,28 @@ class Progress:
     failed: int
 
 
+def origin(**more: object) -> dict[str, object]:
+    """Return what computes points in this process, to be kept with them: versions, and what else decides them."""
+    return {**versions(), "processor": platform.machine(), **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A problem's candidates as workers evaluate them: payloads are genomes, and a job is one batch."""
+
+    problem: Problem
+
+    def evaluate(self, payloads: Sequence[tuple[float, ...]]) -> list[Outcome]:
+        """Return the outcomes of genomes, in order."""
+        return self.problem.evaluate(np.array(payloads, dtype=float))
+
+
 def run_study(
-    study: Study, folder: Path, *, workers: int = 1, progress: Callable[[Progress], None] | None = None
+    study: Study,
+    folder: Path,
+    *,
+    workers: int | Execution = 1,
+    progress: Callable[[Progress], None] | None = None,
 ) -> list[Point]:
     """Run a study to its budget and return all its points.
 
@@ -46,8 +70,8 @@ def run_study(
     ----------
     study : Study
     folder : Path
-    workers : int
-        Threads that evaluate. The results do not depend on it.
+    workers : int or Execution
+        Threads that evaluate, or who else does. The results do not depend on it.
     progress : callable, optional
         Called after every generation.
 
@@ -58,7 +82,7 @@ def run_study(
     StudyError
         If no candidate meets the constraints.
     Interrupted
-        If the user stops it; finished generations are kept.
+        If the user stops it; what is finished is kept.
     """
     algorithm = make_algorithm(
         study.algorithm,
@@ -69,11 +93,15 @@ def run_study(
     )
     points: list[Point] = []
     feasible = failed = generation = 0
-    with Store(folder, study.key) as store, Workers(study.problem, workers) as pool:
+    execution = Execution(count=workers) if isinstance(workers, int) else workers
+    with (
+        Store(folder, study.key, origin=origin(seed=study.seed)) as store,
+        make_workers(Candidates(study.problem), execution) as pool,
+    ):
         try:
             while len(points) < study.budget:
                 asked = algorithm.ask()
-                told = _generation(store, pool, generation, asked[: study.budget - len(points)])
+                told = _generation(study, store, pool, generation, asked[: study.budget - len(points)], execution.count)
                 points += told
                 objectives, violations = study.scores([point.outcome for point in told])
                 feasible += int((violations == 0.0).sum())
@@ -83,33 +111,36 @@ def run_study(
                 if len(points) < study.budget:
                     algorithm.tell(asked, objectives, violations)
                 generation += 1
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted) as stop:
             kept = f"{len(points)} of {study.budget} evaluations are kept"
-            raise Interrupted(f"stopped; {kept}; continue with: sextant resume {folder}") from None
+            raise Interrupted(f"{str(stop) or 'stopped'}; {kept}; continue with: sextant resume {folder}") from None
     if not feasible:
         raise _infeasible(study, points)
     return points
 
 
-def _generation(store: Store, pool: Workers, generation: int, asked: Genomes) -> list[Point]:
-    """Return the points of a generation: those kept before, and the others evaluated and kept now."""
-    points = checked(store.generation(generation)[: len(asked)])
-    if points and not np.array_equal(genomes_of(points), asked[: len(points)]):
+def _generation(study: Study, store: Store, pool: Workers, generation: int, asked: Genomes, parts: int) -> list[Point]:
+    """Return the points of a generation: those kept before, and the others evaluated and kept as they are ready."""
+    genomes = [tuple(genome) for genome in asked.tolist()]
+    kept = {point.place: point for point in checked(study, store.generation(generation)) if point.place < len(asked)}
+    if any(point.genome != genomes[place] for place, point in kept.items()):
         raise StoreError(f"generation {generation} of the store is not what the study asks, need another folder")
-    missing = asked[len(points) :]
-    if len(missing):
-        outcomes = pool.evaluate(missing)
-        fresh = [
-            Point(generation, place, tuple(genome), outcome)
-            for place, (genome, outcome) in enumerate(zip(missing.tolist(), outcomes, strict=True), len(points))
-        ]
-        store.add(fresh)
-        points += fresh
-    return points
+    missing = [place for place in range(len(asked)) if place not in kept]
+    job_size = -(-len(missing) // parts)
+    for step in pool.evaluate([genomes[place] for place in missing], job_size=job_size):
+        running = [(missing[index], Outcome({})) for index in step.started]
+        over = [(missing[index], outcome) for index, outcome in step.settled]
+        started, fresh = (
+            [Point(generation, place, genomes[place], outcome) for place, outcome in places]
+            for places in (running, over)
+        )
+        store.add(fresh, started)
+        kept |= {point.place: point for point in fresh}
+    return [kept[place] for place in range(len(asked))]
 
 
-def checked(points: list[Point]) -> list[Point]:
-    """Return points of a store if each has the quantities this release computes.
+def checked(study: Study, points: list[Point]) -> list[Point]:
+    """Return points of a study's store if each has the quantities this release computes.
 
     Raises
     ------
@@ -117,7 +148,7 @@ def checked(points: list[Point]) -> list[Point]:
         Naming the first that has not.
     """
     for point in points:
-        if point.outcome.quantities and point.outcome.quantities.keys() != QUANTITIES.keys():
+        if point.outcome.quantities and point.outcome.quantities.keys() != set(study.problem.quantities):
             place = f"point {point.generation}/{point.place}"
             raise StoreError(f"{place} of the store holds other quantities, need those of this release")
     return points

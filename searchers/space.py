@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -213,6 +214,16 @@ class Space:
     def random(self, shares: Genomes) -> Genomes:
         """Return the genomes that uniform shares 0 <= x < 1, shape (n, genes), stand for."""
         return self.canonical(np.where(self.places > 0, np.floor(shares * self.places), shares))
+
+    def chosen(self, genomes: Genomes, name: str) -> npt.NDArray[np.int64]:
+        """Return the places of a discrete knob's chosen values in many candidates, shape (n, length)."""
+        return genomes[:, self.genes(name)].astype(np.int64)
+
+    def options(self, name: str) -> npt.NDArray[Any]:
+        """Return the values a discrete knob's places stand for."""
+        knob = self.knobs[name]
+        element = knob.element if isinstance(knob, Vector) else knob
+        return np.array([element.value(place) for place in range(element.places)])
 
     def candidate(self, genome: Sequence[float] | Genomes) -> Candidate:
         """Return the values a genome, shape (genes,), stands for, by knob."""

@@ -5,28 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from accel import bitfusion
-from accel.config import Limit, Number, OneOf, Switch, Whole, configure, content_key, limits, read_toml
-from searchers.algorithm import ALGORITHMS
-from searchers.networks import read_network
+from accel.config import read_toml
+from searchers.algorithm import check_algorithm
+from searchers.checks import check_keys, check_name, check_text, check_whole, section_of
 from searchers.problem import Outcome, Problem
 from searchers.quantities import QUANTITIES
-from searchers.space import Choice, Element, Integer, Real
+from searchers.sections import read_problem
 from workloads.errors import InputError, StudyError
 
 LARGEST_POPULATION = 100_000
 MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised when they change
 UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any other
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
-_RANGE_KEYS = {Whole: {"low", "high", "step"}, Number: {"low", "high", "log"}, Switch: set[str](), OneOf: set[str]()}
-SECTIONS = ("name", "seed", "budget", "algorithm", "network", "bits", "machine", "objectives", "constraints")
+SECTIONS = (
+    "name", "seed", "budget", "algorithm", "network", "bits", "workload", "machine", "corners", "accuracy",
+    "objectives", "constraints", "workers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,95 +124,47 @@ def read_study(
     """
     where = str(path)
     text = read_toml(path)
-    _known(text, SECTIONS, where, "")
-    settings = _table(text, "algorithm", where)
-    _known(settings, ("name", "population"), where, "algorithm.")
+    check_keys(text, SECTIONS, where, "")
+    settings = section_of(text, "algorithm", where, optional=True)
+    check_keys(settings, ("name", "population"), where, "algorithm.")
     name = algorithm or settings.get("name", "nsga2")
-    _one_of(where if algorithm is None else "command line", "algorithm.name", name, ALGORITHMS)
+    check_algorithm(name, where if algorithm is None else "command line")
     chosen: dict[str, Any] = {
-        "name": _text(where, "name", text.get("name", Path(path).stem)),
-        "seed": _whole(where, "seed", text.get("seed", 1) if seed is None else seed, 0),
-        "budget": _whole(where, "budget", text.get("budget") if budget is None else budget, 1),
-        "population": _whole(where, "algorithm.population", settings.get("population", 100), 2, LARGEST_POPULATION),
+        "name": check_text(where, "name", text.get("name", Path(path).stem)),
+        "seed": check_whole(where, "seed", text.get("seed", 1) if seed is None else seed, 0),
+        "budget": check_whole(where, "budget", text.get("budget") if budget is None else budget, 1),
+        "population": check_whole(
+            where, "algorithm.population", settings.get("population", 100), 2, LARGEST_POPULATION
+        ),
         "algorithm": name,
     }
     objectives = _objectives(text.get("objectives"), where)
     constraints = _constraints(text.get("constraints", []), where)
     try:
-        problem = _problem(text, where)
+        problem = read_problem(text, where)
     except InputError as error:
         raise error if error.where.startswith(where) else error.at(f"{where}, {error.where}") from None
+    _check_quantities(problem, objectives, constraints, where)
     settled = {section: text.get(section) for section in ("network", "bits", "machine")}
     settled |= {"objectives": objectives, "constraints": [repr(limit) for limit in constraints], **chosen}
     # A larger budget continues the same study, and a name changes nothing.
-    settled |= {
-        "content": problem.content,
-        "presets": {name: content_key(config) for name, config in bitfusion.PRESETS.items()},
-    }
+    settled |= {"content": problem.content, "presets": problem.searched.content}
     settled |= {"model": MODEL_VERSION, "budget": None, "name": None}
+    settled |= {section: text[section] for section in ("workload", "corners", "accuracy") if section in text}
     key = hashlib.sha256(json.dumps(settled).encode()).hexdigest()
     return Study(objectives=objectives, constraints=constraints, problem=problem, key=key, **chosen)
 
 
-def _problem(text: Mapping[str, Any], where: str) -> Problem:
-    network = read_network(_table(text, "network", where), where)
-    bits_section = _table(text, "bits", where, optional=True)
-    _known(bits_section, ("activations", "weights"), where, "bits.")
-    if len(bits_section) == 1:
-        raise StudyError(where, "bits", ", ".join(bits_section), "both activations and weights, or neither")
-    bits = {name: _bits(where, f"bits.{name}", value) for name, value in bits_section.items()}
-    section = dict(_table(text, "machine", where))
-    machine = section.pop("name", bitfusion.model.MACHINE)
-    _one_of(where, "machine.name", machine, (bitfusion.model.MACHINE,))
-    preset = section.pop("preset", "paper")
-    _one_of(where, "machine.preset", preset, bitfusion.PRESETS)
-    base = bitfusion.PRESETS[preset]
-    allowed = limits(bitfusion.Config)
-    knobs: dict[str, Element] = {}
-    fixed: dict[str, object] = {}
-    for field, value in section.items():
-        if field not in allowed:
-            raise StudyError(where, f"machine.{field}", value, "one of " + ", ".join(("name", "preset", *allowed)))
-        if isinstance(value, list | dict):
-            knobs[field] = _knob(where, f"machine.{field}", value, allowed[field])
-        else:
-            fixed[field] = value
-    return Problem(network, bits, configure(base, fixed, where), knobs)
-
-
-def _bits(where: str, field: str, value: object) -> Element:
-    return _knob(where, field, value, Whole(1, bitfusion.kernels.WIDEST_BITS))
-
-
-def _knob(where: str, field: str, value: object, limit: Limit) -> Element:
-    """Make a knob from a list of values or a table of low, high and step or log; every value is checked."""
-    need = f"a list of values, or a table of low, high and step or log, each {limit}"
-    if value == []:
-        raise StudyError(where, field, value, "at least one value")
-    if isinstance(value, list):
-        checked: list[object] = list(value)
-    elif isinstance(value, dict) and {"low", "high"} <= set(value) <= _RANGE_KEYS[type(limit)]:
-        checked = [value["low"], value["high"]]
-        step = value.get("step", 1)
-        if not isinstance(value.get("log", False), bool) or type(step) is not int or step < 1:
-            raise StudyError(where, field, value, need)
-    else:
-        raise StudyError(where, field, value, need)
-    for part in checked:
-        try:
-            limit.accept(part)
-        except ValueError:
-            raise StudyError(where, field, part, str(limit)) from None
-    knob: Element
-    if isinstance(value, list):
-        knob = Choice(tuple(value))
-    elif isinstance(limit, Whole):
-        knob = Integer(value["low"], value["high"], value.get("step", 1))
-    else:
-        knob = Real(value["low"], value["high"], value.get("log", False))
-    if knob.places < 0 or (not isinstance(knob, Real) and knob.places == 0):
-        raise StudyError(where, field, value, "at least one value")
-    return knob
+def _check_quantities(
+    problem: Problem, objectives: Sequence[str], constraints: Sequence[Constraint], where: str
+) -> None:
+    """Refuse quantities that no candidate would have."""
+    for field, names in (("objectives", objectives), ("constraints.quantity", [part.quantity for part in constraints])):
+        for name in names:
+            if name not in problem.quantities:
+                machine = problem.searched.machine.name
+                need = f"what a study on {machine} knows: {', '.join(problem.quantities)}"
+                raise StudyError(where, field, name, need)
 
 
 def _objectives(given: object, where: str) -> tuple[str, ...]:
@@ -219,7 +172,7 @@ def _objectives(given: object, where: str) -> tuple[str, ...]:
     if not isinstance(given, list) or not given:
         raise StudyError(where, "objectives", given, need)
     for name in given:
-        _one_of(where, "objectives", name, QUANTITIES, need)
+        check_name(where, "objectives", name, QUANTITIES, need)
     if len(set(given)) != len(given):
         raise StudyError(where, "objectives", given, need)
     return tuple(given)
@@ -230,8 +183,8 @@ def _constraints(given: object, where: str) -> tuple[Constraint, ...]:
         raise StudyError(where, "constraints", given, "[[constraints]] tables of quantity, at_most, at_least")
     constraints = []
     for part in given:
-        _known(part, ("quantity", "at_most", "at_least"), where, "constraints.")
-        _one_of(where, "constraints.quantity", part.get("quantity"), QUANTITIES)
+        check_keys(part, ("quantity", "at_most", "at_least"), where, "constraints.")
+        check_name(where, "constraints.quantity", part.get("quantity"), QUANTITIES)
         bounds = {side: part[side] for side in ("at_least", "at_most") if side in part}
         for side, bound in bounds.items():
             if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
@@ -240,36 +193,3 @@ def _constraints(given: object, where: str) -> tuple[Constraint, ...]:
             raise StudyError(where, f"constraint on {part['quantity']}", bounds, "at_most, at_least, or both in order")
         constraints.append(Constraint(part["quantity"], **{side: float(bound) for side, bound in bounds.items()}))
     return tuple(constraints)
-
-
-def _one_of(where: str, field: str, value: object, allowed: Iterable[str], need: str = "") -> None:
-    """Check a name; what is no text cannot be one."""
-    names = list(allowed)
-    if not isinstance(value, str) or value not in names:
-        raise StudyError(where, field, value, need or "one of " + ", ".join(names))
-
-
-def _table(text: Mapping[str, Any], section: str, where: str, *, optional: bool = False) -> Mapping[str, Any]:
-    table = text.get(section, {} if optional or section == "algorithm" else None)
-    if not isinstance(table, dict):
-        raise StudyError(where, section, table, f"a table [{section}]")
-    return table
-
-
-def _known(given: Mapping[str, Any], known: Sequence[str], where: str, prefix: str) -> None:
-    for key, value in given.items():
-        if key not in known:
-            raise StudyError(where, prefix + key, value, "one of " + ", ".join(known))
-
-
-def _text(where: str, field: str, value: object) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise StudyError(where, field, value, "text on one line")
-    return value
-
-
-def _whole(where: str, field: str, value: object, low: int, high: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        allowed = f"a whole number from {low}" if high is None else f"a whole number, {low}..{high}"
-        raise StudyError(where, field, value, allowed)
-    return value

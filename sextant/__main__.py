@@ -17,11 +17,16 @@ from workloads.errors import Interrupted, SextantError
 # What each command is for, in the order of the help text, and the module that holds it.
 COMMANDS = {
     "simulate": ("simulate", "Run a workload on a machine and report cycles, traffic, energy and area."),
+    "sweep": ("sweep", "Run machines over grids of parameters and lists of workloads, as a sweep file says."),
     "cosearch": ("cosearch", "Search network, operand widths and machine together, as a study file says."),
-    "resume": ("cosearch", "Continue a stopped study, or raise its budget."),
+    "resume": ("cosearch", "Continue a stopped study or sweep, or raise a study's budget."),
     "plot": ("plot", "Draw a study's front, and the roofline and cycle stack of a chosen design."),
-    "export": ("cosearch", "Write a study's points as CSV."),
+    "report": ("report", "Write a study as one HTML page."),
+    "capture": ("capture", "Record queries, keys and values of a Hugging Face model in a local folder."),
+    "export": ("cosearch", "Write the points of a study or sweep as CSV or Parquet."),
     "validate": ("validate", "Compare published numbers with ours."),
+    "figure": ("figure", "Draw the figures of the papers, from our models."),
+    "data": ("data", "Fetch published matrices that cannot be shipped."),
     "list": ("catalogue", "List machines, presets, networks and recipes."),
 }
 

@@ -9,13 +9,13 @@ import click
 
 from searchers.machines import MACHINES
 
-KINDS = ("machines", "presets", "workloads", "networks", "recipes")
+KINDS = ("machines", "presets", "workloads", "networks", "figures", "recipes")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
 def list_command(kind: str) -> None:
-    """List machines, presets, workloads, networks or recipes."""
+    """List machines, presets, workloads, networks, figures or recipes."""
     for name, text in _entries(kind):
         click.echo(f"{name:<28}{text}")
 
@@ -54,6 +54,10 @@ def _entries(kind: str) -> list[tuple[str, str]]:
             ("config.json", "a Hugging Face model's shape, its blocks or generated attention: config.json:length=384"),
         ]
         return [*entries, *SPARSE_WORKLOADS.items(), *ATTENTION_WORKLOADS.items(), *files]
+    if kind == "figures":
+        from validation.figures import FIGURES
+
+        return [(name, entry.description) for name, entry in FIGURES.items()]
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
     return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 

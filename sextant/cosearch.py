@@ -1,13 +1,30 @@
-"""``sextant cosearch``, ``resume`` and ``export``: running studies."""
+"""``sextant cosearch``, ``resume`` and ``export``: running studies, and going on with what a folder holds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-_workers = click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads.")
 _budget = click.option("--budget", type=click.IntRange(1), help="Evaluations in all, instead of the study's.")
+_EXECUTION = (
+    click.option("--workers", type=click.IntRange(1, 4096), help="How many points at once, instead of the file's."),
+    click.option(
+        "--executor",
+        type=click.Choice(["threads", "processes", "dask"]),
+        help="threads share all, processes are isolated, dask is a cluster  [default: the file's, or threads]",
+    ),
+    click.option("--dask", metavar="ADDRESS", help="Dask scheduler whose workers are used, e.g. tcp://host:8786."),
+)
+
+
+def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say who evaluates."""
+    for option in reversed(_EXECUTION):
+        command = option(command)
+    return command
 
 
 @click.command("cosearch")
@@ -16,43 +33,69 @@ _budget = click.option("--budget", type=click.IntRange(1), help="Evaluations in 
 @_budget
 @click.option("--seed", type=click.IntRange(0), help="Root of all randomness, instead of the study's.")
 @click.option("--algorithm", help="Search algorithm, instead of the study's.")
-@_workers
+@execution_options
 def cosearch_command(
-    study_file: str, folder: Path, budget: int | None, seed: int | None, algorithm: str | None, workers: int
+    study_file: str, folder: Path, budget: int | None, seed: int | None, algorithm: str | None, **workers: Any
 ) -> None:
     """Search network, operand widths and machine together, as STUDY_FILE (TOML) says.
 
     Prints the front and writes tables and pictures to the folder. A study that was stopped goes on with
     sextant resume.
     """
+    from searchers.execution import read_execution
     from searchers.study import read_study
-    from sextant.studies import keep_study, run_and_show
+    from sextant.studies import keep_study, run_and_show, stop_on_terminate
 
     study = read_study(study_file, budget=budget, seed=seed, algorithm=algorithm)
+    execution = read_execution(study_file).with_options(**workers)
     keep_study(study_file, study, folder)
-    run_and_show(study, folder, workers)
+    with stop_on_terminate():
+        run_and_show(study, folder, execution)
 
 
 @click.command("resume")
 @click.argument("folder", type=click.Path(path_type=Path))
 @_budget
-@_workers
-def resume_command(folder: Path, budget: int | None, workers: int) -> None:
-    """Continue the study in FOLDER; a larger --budget goes on where it ended."""
-    from sextant.studies import raise_budget, run_and_show
+@execution_options
+def resume_command(folder: Path, budget: int | None, **workers: Any) -> None:
+    """Continue the study or sweep in FOLDER; a larger --budget goes on where a study ended."""
+    from searchers.execution import read_execution
+    from searchers.kept import STUDY_COPY, SWEEP_COPY
+    from sextant.studies import raise_budget, run_and_show, stop_on_terminate
 
-    run_and_show(raise_budget(folder, budget), folder, workers)
+    if (folder / SWEEP_COPY).exists():
+        from searchers.sweep_file import read_sweep
+        from sextant.sweep import run_and_show_sweep
+        from workloads.errors import StudyError
+
+        if budget is not None:
+            raise StudyError("command line", "--budget", budget, "nothing: a sweep has as many points as its file says")
+        sweep = read_sweep(folder / SWEEP_COPY)
+        execution = read_execution(folder / SWEEP_COPY).with_options(**workers)
+        with stop_on_terminate():
+            run_and_show_sweep(sweep, folder, execution)
+        return
+    study = raise_budget(folder, budget)
+    execution = read_execution(folder / STUDY_COPY).with_options(**workers)
+    with stop_on_terminate():
+        run_and_show(study, folder, execution)
 
 
 @click.command("export")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--csv", "path", type=click.Path(path_type=Path), help="File to write  [default: FOLDER/results.csv]")
-def export_command(folder: Path, path: Path | None) -> None:
-    """Write all points of the study in FOLDER as CSV."""
-    from searchers.results import RESULTS, write_points
-    from sextant.studies import kept_points, kept_study
+@click.option("--parquet", type=click.Path(path_type=Path), help="Parquet file to write instead (needs pyarrow).")
+def export_command(folder: Path, path: Path | None, parquet: Path | None) -> None:
+    """Write all points of the study or sweep in FOLDER that are done or failed."""
+    from searchers.kept import Kept
+    from searchers.results import RESULTS
 
-    study = kept_study(folder)
-    target = path or folder / RESULTS
-    write_points(study, kept_points(study, folder), target)
-    click.echo(f"wrote {target}")
+    kept = Kept(folder)
+    if parquet is not None:
+        kept.write_parquet(parquet)
+        click.echo(f"wrote {parquet}")
+    if path is not None or parquet is None:
+        target = path or folder / RESULTS
+        kept.write_csv(target)
+        click.echo(f"wrote {target}")
+    kept.close()

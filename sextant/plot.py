@@ -14,10 +14,9 @@ import click
 )
 def plot_command(folder: Path, design: int | None) -> None:
     """Draw the front of the study in FOLDER, and the roofline and cycle stack of one of its designs."""
-    from accel import bitfusion
     from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
-    from sextant.studies import kept_points, kept_study
+    from searchers.kept import kept_points, kept_study
     from workloads.errors import StudyError
 
     study = kept_study(folder)
@@ -30,9 +29,9 @@ def plot_command(folder: Path, design: int | None) -> None:
         if not 0 <= design < len(points) or not points[design].outcome.quantities:
             raise StudyError(str(folder), "--design", design, f"0..{len(points) - 1}, a design that was built")
         chosen = points[design]
-    config, _ = study.problem.build(chosen.genome)
+    run = study.problem.run(chosen.genome)
     for picture in (
         *draw_study(study, points, folder),
-        *draw_report(bitfusion.roofline(config), study.problem.report(chosen.genome), folder),
+        *draw_report(run.roofline, run.report, folder),
     ):
         click.echo(f"wrote {picture}")

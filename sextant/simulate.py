@@ -15,8 +15,14 @@ from workloads.errors import ConfigError, WorkloadError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+    from accel.report import Report
 
 SHOWN_LAYERS = 120
+WRAPPED, LEAST_WIDTH = "laid as", 8  # a column of text, and how narrow it may be
+BORDER = 3  # of a column, with the spaces in it
+DISPENSABLE = ("GOPS", "energy [mJ]", "mostly", "DRAM [MB]")  # columns of layers, as they go where there is no room
 
 
 @click.command("simulate")
@@ -28,7 +34,7 @@ SHOWN_LAYERS = 120
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Field to change; may be repeated.")
 @click.option("--skip-unsupported", is_flag=True, help="Leave out what no layer stands for in an ONNX model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", "folder", type=click.Path(), help="Folder for pictures: roofline, cycle stack, matrix.")
+@click.option("--plot", "folder", type=click.Path(), help="Folder for pictures: roofline, cycle stack, workload.")
 def simulate_command(
     machine: str,
     workload: str,
@@ -64,7 +70,10 @@ def simulate_command(
     if folder is not None:
         from searchers.figures import draw_report  # matplotlib is slow to import
 
-        for path in [*chosen.draw(opened, Path(folder)), *draw_report(run.roofline, run.report, Path(folder))]:
+        for path in [
+            *chosen.draw(opened, run.report, Path(folder)),
+            *draw_report(run.roofline, run.report, Path(folder)),
+        ]:
             click.echo(f"wrote {path}", err=as_json)
 
 
@@ -132,7 +141,9 @@ def _show(run: Run) -> None:
         ("operations", f"{report.operations:,} = {report.gops:.4g} GOPS"),
         (
             "DRAM [MB]",
-            f"{report.total_dram_bytes / 1e6:.2f} ({traffic}), interface busy {report.bandwidth_utilisation:.0%}",
+            f"{report.total_dram_bytes / 1e6:.2f} ({traffic}), interface busy {report.bandwidth_utilisation:.0%}"
+            if report.dram_bytes
+            else "none",
         ),
         ("energy [mJ]", energy),
         ("area [mm²]", area),
@@ -155,36 +166,69 @@ def _show(run: Run) -> None:
 
 
 def _show_layers(console: Console, run: Run) -> None:
+    """Show a row for every layer, with as many columns as there is room for."""
+    columns, left_out = _layer_columns(run), []
+    for heading in DISPENSABLE:
+        if sum(_width(name, cells) + BORDER for name, cells in columns.items()) >= console.width:
+            del columns[heading]
+            left_out.append(heading)
+    console.print(_table(columns))
+    if left_out:
+        console.print(f"no room for: {', '.join(left_out)}", markup=False, highlight=False)
+    if len(run.report.layers) > SHOWN_LAYERS:
+        console.print(f"{len(run.report.layers) - SHOWN_LAYERS} more layers: --json has them all")
+
+
+def _layer_columns(run: Run) -> dict[str, list[str]]:
+    """Return the cells of every column by its heading."""
+    layers = run.report.layers[:SHOWN_LAYERS]
+    columns: dict[str, list[str]] = {
+        "layer": [layer.name for layer in layers],
+        "cycles": [f"{layer.cycles:,}" for layer in layers],
+        "mostly": [_longest(layer) for layer in layers],
+        "GOPS": [f"{layer.gops:.1f}" for layer in layers],
+        "DRAM [MB]": [f"{layer.total_dram_bytes / 1e6:.2f}" for layer in layers],
+        "energy [mJ]": [f"{layer.total_energy_pj * 1e-9:.4f}" if layer.energy_pj else "not known" for layer in layers],
+    }
+    counted = [name for name in ("tokens", "heads", "refetched_rows") if name in layers[0].counters]
+    for name in counted:
+        columns[name.replace("_", " ")] = [
+            f"{layer.counters[name]:,}" if name in layer.counters else "" for layer in layers
+        ]
+    for name in layers[0].quality:
+        columns[name.replace("_", " ")] = [
+            f"{layer.quality[name]:.1%}" if name in layer.quality else "" for layer in layers
+        ]
+    if not counted:  # what is counted says it
+        columns[WRAPPED] = [run.describe(index) for index in range(len(layers))]
+    return columns
+
+
+def _longest(layer: Report) -> str:
+    cause = max(layer.cycle_stack, key=lambda cause: layer.cycle_stack[cause])
+    return f"{cause} {layer.cycle_stack[cause] / layer.cycles:.0%}"
+
+
+def _width(heading: str, cells: list[str]) -> int:
+    """Return how wide a column has to be for its cells to stay in one piece; a heading's words may take a line each."""
+    return LEAST_WIDTH if heading == WRAPPED else max(map(len, [*heading.split(), *cells]))
+
+
+def _table(columns: Mapping[str, list[str]]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    report = run.report
-    layers = Table(title="layers", title_justify="left")
-    counted = [name for name in ("tokens", "heads", "refetched_rows") if name in report.layers[0].counters]
-    judged = list(report.layers[0].quality)
-    laid = [] if counted else ["laid as"]  # what is counted says it
-    for heading in ("layer", "cycles", "mostly", "GOPS", "DRAM [MB]", "energy [mJ]", *counted, *judged, *laid):
-        layers.add_column(
-            escape(heading.replace("_", " ")),
-            justify="left" if heading in ("layer", "mostly", "laid as") else "right",
+    table = Table(title="layers", title_justify="left")
+    for heading, cells in columns.items():
+        table.add_column(
+            escape(heading),
+            justify="left" if heading in ("layer", "mostly", WRAPPED) else "right",
             no_wrap=heading in ("layer", "cycles", "mostly"),
+            width=None if heading == WRAPPED else _width(heading, cells),
         )
-    for index, layer in enumerate(report.layers[:SHOWN_LAYERS]):
-        longest = max(layer.cycle_stack, key=lambda cause: layer.cycle_stack[cause])
-        layers.add_row(
-            escape(layer.name),
-            f"{layer.cycles:,}",
-            f"{longest} {layer.cycle_stack[longest] / layer.cycles:.0%}",
-            f"{layer.gops:.1f}",
-            f"{layer.total_dram_bytes / 1e6:.2f}",
-            f"{layer.total_energy_pj * 1e-9:.4f}" if layer.energy_pj else "not known",
-            *(f"{layer.counters[name]:,}" if name in layer.counters else "" for name in counted),
-            *(f"{layer.quality[name]:.1%}" if name in layer.quality else "" for name in judged),
-            *(run.describe(index) for _ in laid),
-        )
-    console.print(layers)
-    if len(report.layers) > SHOWN_LAYERS:
-        console.print(f"{len(report.layers) - SHOWN_LAYERS} more layers: --json has them all")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, cells))
+    return table
 
 
 def _total(total: float, parts: Mapping[str, float]) -> str:

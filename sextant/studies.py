@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,51 +11,37 @@ from pathlib import Path
 
 import click
 
-from accel import bitfusion
-from accel.config import read_toml
+from searchers.execution import Execution
 from searchers.figures import draw_report, draw_study
+from searchers.kept import OPTIONS, STUDY_COPY, SWEEP_COPY, kept_study
 from searchers.quantities import QUANTITIES
-from searchers.results import CHOSEN_LAYERS, FRONT, RESULTS, fingerprint, reproduce, write_results
-from searchers.run import Progress, checked, run_study
+from searchers.results import FRONT, RESULTS, fingerprint, reproduce, write_results
+from searchers.run import Progress, run_study
 from searchers.store import Point, Store
-from searchers.study import Study, read_study
+from searchers.study import Study
 from workloads.errors import StoreError, StudyError
 
-STUDY_COPY, OPTIONS = "study.toml", "options.toml"
-OPTION_KEYS = {"budget", "seed", "algorithm"}
 SHOWN_FRONT = 12
 COMPILING = "compiling kernels, which takes half a minute the first time"
 
 
-def kept_study(folder: Path, *, budget: int | None = None) -> Study:
-    """Read the study a folder holds, with the options it was started with."""
-    if not (folder / STUDY_COPY).exists() or not (folder / OPTIONS).exists():
-        raise StoreError(f"{folder}: holds no study, need a folder made by: sextant cosearch STUDY.toml --out DIR")
-    options = read_toml(folder / OPTIONS)
-    if options.keys() - OPTION_KEYS:
-        raise StoreError(
-            f"{folder / OPTIONS}: {min(options.keys() - OPTION_KEYS)}, need only {', '.join(sorted(OPTION_KEYS))}"
-        )
-    return read_study(folder / STUDY_COPY, **(options | ({} if budget is None else {"budget": budget})))
-
-
-def kept_points(study: Study, folder: Path) -> list[Point]:
-    """Return the points a folder holds."""
-    with Store(folder, study.key) as store:
-        return checked(store.points())
-
-
 def keep_study(study_file: str, study: Study, folder: Path) -> None:
     """Copy the study and the options it is run with, so that the folder alone can continue it."""
-    if (folder / STUDY_COPY).exists():
+    text = fresh_folder(study_file, folder)
+    keep_options(study, folder)
+    write_whole(folder / STUDY_COPY, text)
+
+
+def fresh_folder(file: str, folder: Path) -> str:
+    """Make a folder for what a study's or sweep's file describes; return the file's text."""
+    if (folder / STUDY_COPY).exists() or (folder / SWEEP_COPY).exists():
         raise StoreError(f"{folder}: holds a study already, need another folder, or: sextant resume {folder}")
-    text = Path(study_file).read_text(encoding="utf-8")
+    text = Path(file).read_text(encoding="utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder}: {error.strerror}, need a folder that can be written") from error
-    keep_options(study, folder)
-    _write(folder / STUDY_COPY, text)
+    return text
 
 
 def raise_budget(folder: Path, budget: int | None) -> Study:
@@ -70,10 +57,24 @@ def raise_budget(folder: Path, budget: int | None) -> Study:
 
 def keep_options(study: Study, folder: Path) -> None:
     """Write the options a study is run with."""
-    _write(folder / OPTIONS, f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n')
+    write_whole(folder / OPTIONS, f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n')
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def stop_on_terminate() -> Iterator[None]:
+    """Have the signal with which schedulers end a job stop work as control and C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     fresh = path.with_suffix(".new")
     try:
@@ -83,7 +84,7 @@ def _write(path: Path, text: str) -> None:
         raise StoreError(f"{path}: {error.strerror}, need a file that can be written") from error
 
 
-def run_and_show(study: Study, folder: Path, workers: int) -> None:
+def run_and_show(study: Study, folder: Path, workers: Execution) -> None:
     """Run a study to its budget; print its front, and write its tables and pictures."""
     space = study.problem.space
     click.echo(f"{study.name}: {len(space)} choices, 10^{space.size_log10:.0f} candidates", err=True)
@@ -91,10 +92,10 @@ def run_and_show(study: Study, folder: Path, workers: int) -> None:
         points = run_study(study, folder, workers=workers, progress=shown)
     front, chosen = write_results(study, points, folder)
     _show_front(study, front, chosen)
-    config, _ = study.problem.build(front[chosen].genome)
-    report = study.problem.report(front[chosen].genome)
-    pictures = [*draw_study(study, points, folder), *draw_report(bitfusion.roofline(config), report, folder)]
-    click.echo(f"\n★ again: {reproduce(study, front[chosen], folder / CHOSEN_LAYERS)}")
+    again = reproduce(study, front[chosen], folder)
+    run = study.problem.run(front[chosen].genome)
+    pictures = [*draw_study(study, points, folder), *draw_report(run.roofline, run.report, folder)]
+    click.echo(f"\n★ again: {again}")
     click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
     for picture in pictures:
         click.echo(f"picture:  {picture}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @click.argument("chosen", metavar="[NAME]...", nargs=-1)
-@click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the table as CSV.")
+@click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the table as CSV and as a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def validate_command(chosen: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Compare published numbers with ours; all of them, or those of each NAME.
@@ -26,11 +26,9 @@ def validate_command(chosen: tuple[str, ...], folder: Path | None, as_json: bool
     Exit code 0 if every gating number is inside its tolerance or its difference explained, otherwise 1. Recalled
     numbers are shown, they do not gate. SpArch's take some minutes.
     """
-    from validation.compare import compare
     from validation.numbers import names
 
-    comparisons = {name: compare(name) for name in chosen or names()}
-    rows = [_row(name, comparison) for name, found in comparisons.items() for comparison in found]
+    rows = [row for name in chosen or names() for row in rows_of(name)]
     if folder is not None:
         _write(rows, folder)
     if as_json:
@@ -39,6 +37,13 @@ def validate_command(chosen: tuple[str, ...], folder: Path | None, as_json: bool
         _show(rows)
     if any(row["verdict"] == "miss" for row in rows):
         sys.exit(1)
+
+
+def rows_of(name: str) -> list[dict[str, object]]:
+    """Compare the published numbers of a machine or method with ours; a row each."""
+    from validation.compare import compare
+
+    return [_row(name, comparison) for comparison in compare(name)]
 
 
 def _row(name: str, comparison: Comparison) -> dict[str, object]:
@@ -59,15 +64,18 @@ def _row(name: str, comparison: Comparison) -> dict[str, object]:
 
 
 def _write(rows: list[dict[str, object]], folder: Path) -> None:
+    from validation.page import PAGE, write_page
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "validation.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+        write_page(rows, folder / PAGE)
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror}, need a folder that can be written") from error
-    click.echo(f"wrote {folder}/validation.csv", err=True)
+    click.echo(f"wrote {folder}/validation.csv and {folder}/{PAGE}", err=True)
 
 
 def _show(rows: list[dict[str, object]]) -> None:

@@ -1,8 +1,10 @@
-"""SpArch on stand-ins for thirteen of its twenty benchmark matrices, beside what the paper reports of the twenty.
+"""SpArch on thirteen of its twenty benchmark matrices, beside what the paper reports of the twenty.
 
-Averages over matrices are geometric where the paper's are factors or rates, plain where they are shares. A stand-in
-has the rows, the elements, the row lengths and nearly the products of the published matrix; where its elements lie is
-drawn.
+A matrix that was fetched (``sextant data get``) is used as it is; for the others stand in matrices with the published
+rows, elements and row lengths and nearly the products, where the elements lie being drawn. Averages over matrices are
+geometric where the paper's are factors or rates, plain where they are shares.
+
+Without the row prefetcher traffic does not depend on timing, so that the closed form has it exactly.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ import numpy as np
 
 from accel.config import configure
 from accel.outerspace import PRESETS as OUTERSPACE
-from accel.outerspace import estimate
+from accel.outerspace import estimate as outerspace_estimate
 from accel.report import Report
-from accel.sparch import PRESETS, simulate
+from accel.sparch import PRESETS, estimate, simulate
 from accel.sparch.technology import area_mm2
 from mappers.outerspace import best_plan as outerspace_plan
 from mappers.sparch import best_plan
 from workloads.sparse.catalog import open_sparse
+from workloads.sparse.collection import kept_matrix
 from workloads.sparse.product import SparseProduct
 from workloads.sparse.stand_in import published_figures
 
@@ -35,8 +38,10 @@ def measure() -> Mapping[str, float]:
     figures: dict[str, list[float]] = {}
     names = list(published_figures())
     for count, name in enumerate(names, 1):
-        print(f"sparch: {name}, {count} of {len(names)}", file=sys.stderr)
-        for quantity, value in matrix_figures(open_sparse(f"stand_in:{name}")).items():
+        kept = kept_matrix(name)
+        drawn = "" if kept else f": a stand-in; the matrix itself: sextant data get {name}"
+        print(f"sparch: {name}, {count} of {len(names)}{drawn}", file=sys.stderr)
+        for quantity, value in matrix_figures(open_sparse(str(kept or f"stand_in:{name}"))).items():
             figures.setdefault(quantity, []).append(value)
     shares = ("bandwidth_utilisation", "prefetch_hit_rate")
     ours = {
@@ -50,25 +55,24 @@ def measure() -> Mapping[str, float]:
 def matrix_figures(product: SparseProduct) -> dict[str, float]:
     """Return what is averaged over matrices, for one."""
     full = run(product)
-    unbuffered = run(product, prefetcher=False)
-    unsorted = run(product, prefetcher=False, huffman=False)
-    outerspace = estimate(OUTERSPACE["paper"], outerspace_plan(OUTERSPACE["paper"], product))
+    unbuffered = traffic(product)
+    unsorted = traffic(product, huffman=False)
+    outerspace = outerspace_estimate(OUTERSPACE["paper"], outerspace_plan(OUTERSPACE["paper"], product))
     columns = len(np.unique(product.a.indices))
     figures = {
         "gflops": full.gops,
         "bandwidth_utilisation": full.bandwidth_utilisation,
         "prefetch_hit_rate": full.counters["prefetch_hits"] / full.counters["multiplies"],
         "outerspace_traffic": outerspace.total_dram_bytes / full.total_dram_bytes,
-        "prefetcher_traffic": unbuffered.total_dram_bytes / full.total_dram_bytes,
-        "huffman_traffic": unsorted.total_dram_bytes / unbuffered.total_dram_bytes,
+        "prefetcher_traffic": unbuffered / full.total_dram_bytes,
+        "huffman_traffic": unsorted / unbuffered,
         "partial_matrices": columns / full.counters["partial_matrices"],
         "energy.computation": nj_per_flop(full, COMPUTATION),
         "energy.sram": nj_per_flop(full, SRAM),
         "energy.dram": nj_per_flop(full, ("dram",)),
     }
     if columns <= FEW_COLUMNS:
-        uncondensed = run(product, prefetcher=False, huffman=False, condensing=False)
-        figures["condensing_traffic"] = uncondensed.total_dram_bytes / unsorted.total_dram_bytes
+        figures["condensing_traffic"] = traffic(product, huffman=False, condensing=False) / unsorted
     return figures
 
 
@@ -76,6 +80,12 @@ def run(product: SparseProduct, **techniques: bool) -> Report:
     """Run a product with some techniques switched."""
     config = configure(PAPER, techniques, "validation")
     return simulate(config, best_plan(config, product))
+
+
+def traffic(product: SparseProduct, **techniques: bool) -> int:
+    """Return the DRAM bytes of a product without the row prefetcher, some other techniques switched."""
+    config = configure(PAPER, {"prefetcher": False, **techniques}, "validation")
+    return estimate(config, best_plan(config, product)).total_dram_bytes
 
 
 def nj_per_flop(report: Report, components: tuple[str, ...]) -> float:

@@ -92,6 +92,11 @@ NETWORKS: Mapping[str, Entry] = {
         builder="once_for_all.uniform",
         options={"image_size": int, "width": float, "depth": int, "kernel": int, "expansion": int},
     ),
+    "tiny-residual": Entry(
+        description="inverted residuals for 8 x 8 digits, really trained; all blocks alike, the largest unless told",
+        builder="tiny_residual.uniform",
+        options={"depth": int, "kernel": int, "expansion": int, "keep": float},
+    ),
     **{
         name: Entry(
             description=f"{title}'s blocks as linear and matmul layers, one sequence of length=384",

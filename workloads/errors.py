@@ -57,6 +57,10 @@ class StudyError(InputError):
     """A study that cannot be searched."""
 
 
+class OracleError(InputError):
+    """An accuracy oracle that is not there, or is asked what it cannot know."""
+
+
 class OutputError(SextantError):
     """A file or folder that cannot be written."""
 

@@ -19,6 +19,7 @@ from workloads.units import BITS_PER_BYTE
 
 LARGEST_BUFFER_BYTES = 2**28
 MAPPINGS = ("published", "all")
+MODELS = ("published", "cycle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,18 @@ class Config:
     mapping : str
         Which mappings layers may have: ``published`` (the authors' tiles, powers of two with one side for width and
         height) or ``all`` (also every divisor and rounded-up fraction of every loop; docs/mapping.md).
+    model : str
+        What ``estimate`` counts: ``published``, by the authors' closed form, or ``cycle``, what ``simulate`` runs.
+    dram_channels : int
+        Channels that share the DRAM port's width; whole bursts take turns over them. 1..64.
+    dram_burst_bytes : int
+        What one channel moves at least [bytes]; every tile starts at a burst. 1..4096.
 
     Notes
     -----
-    The four switches are properties of the authors' program rather than of the hardware; ``paper`` has them on.
+    The four switches are properties of the authors' program rather than of the hardware; ``paper`` has them on, and
+    only the published model reads them. Channels and bursts belong to the machine that is simulated; nothing is
+    published of them, and the defaults are those of three 64-bit channels with bursts of eight.
     """
 
     rows: int = limited(Whole(1, 1024))
@@ -68,6 +77,9 @@ class Config:
     full_edge_tiles: bool = limited(Switch())
     unshared_input_reads: bool = limited(Switch())
     mapping: str = limited(OneOf(MAPPINGS), "published")
+    model: str = limited(OneOf(MODELS), "published")
+    dram_channels: int = limited(Whole(1, 64), 3)
+    dram_burst_bytes: int = limited(Whole(1, 4096), 64)
 
     def __post_init__(self) -> None:
         check_fields(self, "bitfusion")
@@ -76,7 +88,10 @@ class Config:
         """Return what the kernels read, in the order of ``kernels.MACHINE_COLUMNS``."""
         halves = (size * BITS_PER_BYTE // 2 for size in (self.wbuf_bytes, self.ibuf_bytes, self.obuf_bytes))
         switches = (self.wide_outputs, self.output_preload, self.full_edge_tiles, self.unshared_input_reads)
-        return np.array([self.rows, self.columns, *halves, self.dram_bits_per_cycle, *switches], dtype=np.int64)
+        bursts = (self.dram_channels, self.dram_burst_bytes * BITS_PER_BYTE)
+        all_mappings = self.mapping == "all"
+        columns = [self.rows, self.columns, *halves, self.dram_bits_per_cycle, *switches, *bursts, all_mappings]
+        return np.array(columns, dtype=np.int64)
 
 
 PRESETS = {

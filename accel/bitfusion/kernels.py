@@ -36,7 +36,9 @@ DEPTHWISE_KIND = KINDS.index("depthwise")
 # Columns of a machine's row.
 ROWS, UNITS_COLUMNS, WBUF_HALF_BITS, IBUF_HALF_BITS, OBUF_HALF_BITS, DRAM_BITS = range(6)
 WIDE_OUTPUTS, OUTPUT_PRELOAD, FULL_EDGE_TILES, UNSHARED_INPUT_READS = range(6, 10)
-MACHINE_COLUMNS = 10
+DRAM_CHANNELS, BURST_BITS = range(10, 12)
+ALL_MAPPINGS = 12
+MACHINE_COLUMNS = 13
 
 # The five tiled loops. A mapping's row holds their tile sizes, then the index of the loop order.
 LOOPS = ("b", "w", "h", "ic", "oc")
@@ -274,6 +276,25 @@ def network_cost(layers, machines, machine_of, mappings, counters):
     """
     for index in range(layers.shape[0]):
         layer_cost(layers[index], machines[machine_of[index]], mappings[index], counters[index])
+
+
+@kernel
+def oversize(layers, machines, machine_of, mappings, excess):
+    """Write by how many bits every layer's tile exceeds half of each buffer, 0 where it fits.
+
+    Contract
+    --------
+    excess : int64[n, 3]  written: of the weight, input and output buffer
+    """
+    problem = np.empty(PROBLEM_COLUMNS, np.int64)
+    for index in range(layers.shape[0]):
+        machine, mapping = machines[machine_of[index]], mappings[index]
+        pose(layers[index], machine, problem)
+        b, w, h, ic, oc = mapping[LOOP_B], mapping[LOOP_W], mapping[LOOP_H], mapping[LOOP_IC], mapping[LOOP_OC]
+        weights, activations, sums = footprints(problem, machine, b, w, h, ic, oc)
+        excess[index, 0] = max(0, weights - machine[WBUF_HALF_BITS])
+        excess[index, 1] = max(0, activations - machine[IBUF_HALF_BITS])
+        excess[index, 2] = max(0, sums - machine[OBUF_HALF_BITS])
 
 
 @kernel

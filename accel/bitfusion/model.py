@@ -11,14 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from accel.bitfusion import kernels
-from accel.bitfusion.config import Config, Costs, costs
-from accel.bitfusion.plan import Plan
+from accel.bitfusion.config import MODELS, Config, Costs, costs
+from accel.bitfusion.cycle_model import estimate_cycles, estimate_cycles_batch
+from accel.bitfusion.plan import MACHINE as MACHINE
+from accel.bitfusion.plan import Plan, stacked
 from accel.report import Report
 from accel.roofline import ROOF_BITS, Roofline, roof_name
 from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
-MACHINE = "bitfusion"
 ENERGY_COMPONENTS = {
     "core": (kernels.COMPUTE,),
     "wbuf": (kernels.WBUF_READ, kernels.WBUF_WRITE),
@@ -46,7 +47,11 @@ def estimate(config: Config, plan: Plan) -> Report:
     ------
     WorkloadError
         If an operand is wider than 16 bits.
+    ConfigError
+        If a tile does not fit half of its buffer.
     """
+    if config.model == "cycle":
+        return estimate_cycles(config, plan)
     counts = _Counts((config,), (plan,))
     cost = costs(config)
     layers = tuple(
@@ -63,6 +68,16 @@ def estimate_batch(configs: Sequence[Config], plans: Sequence[Plan]) -> list[Rep
     ----------
     configs, plans : sequences of one length
     """
+    reports: dict[int, Report] = {}
+    for model, count in zip(MODELS, (_published_batch, estimate_cycles_batch), strict=True):
+        chosen = [index for index, config in enumerate(configs) if config.model == model]
+        if chosen:
+            counted = count([configs[index] for index in chosen], [plans[index] for index in chosen])
+            reports |= dict(zip(chosen, counted, strict=True))
+    return [reports[index] for index in range(len(configs))]
+
+
+def _published_batch(configs: Sequence[Config], plans: Sequence[Plan]) -> list[Report]:
     counts = _Counts(configs, plans)
     starts = np.cumsum([0, *(len(plan.table) for plan in plans[:-1])])
     counters = np.add.reduceat(counts.counters, starts)
@@ -81,16 +96,12 @@ class _Counts:
     """
 
     def __init__(self, configs: Sequence[Config], plans: Sequence[Plan]) -> None:
-        for plan in plans:
-            plan.table.check_widths(kernels.WIDEST_BITS, MACHINE)
-        layers = np.concatenate([plan.table.values for plan in plans])
-        machines = np.array([config.machine_row() for config in configs])
-        machine_of = np.repeat(np.arange(len(plans)), [len(plan.table) for plan in plans])
-        mappings = np.concatenate([plan.mappings for plan in plans])
-        self.counters: IntArray = np.zeros((len(layers), len(kernels.COUNTERS)), np.int64)
-        kernels.network_cost(layers, machines, machine_of, mappings, self.counters)
-        self.bounds: IntArray = np.zeros((len(layers), 5), np.int64)
-        kernels.lower_bounds(layers, machines, machine_of, self.counters, self.bounds)
+        together = stacked(configs, plans)
+        where = (together.layers, together.machines, together.machine_of)
+        self.counters: IntArray = np.zeros((len(together.layers), len(kernels.COUNTERS)), np.int64)
+        kernels.network_cost(*where, together.mappings, self.counters)
+        self.bounds: IntArray = np.zeros((len(together.layers), 5), np.int64)
+        kernels.lower_bounds(*where, self.counters, self.bounds)
 
 
 def _report(config: Config, cost: Costs, name: str, counters: IntArray, bounds: IntArray) -> Report:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accel.report import LawError
-from accel.sparch import prefetch_kernels, timing_kernels
+from accel.sparch import memory_kernels, prefetch_kernels, timing_kernels
 from accel.sparch.config import GROUPS, ISSUE_ORDERS, NODE_CHOICES, Config
 from accel.sparch.plan import IndexArray, Plan
 from accel.sparch.timing_state import begin_round
@@ -77,8 +77,7 @@ class Run:
         self.t = 0
         self.stacks: list[IndexArray] = []
         self.events: list[IndexArray] = []
-        self.memory = np.zeros((config.hbm_channels, timing_kernels.MEMORY_STATE + 2 * config.hbm_banks), np.int64)
-        self.memory[:, timing_kernels.MEMORY_STATE + 1 :: 2] = -1
+        self.memory = memory_kernels.begin_memory(config)
         self.pieces = (-(-np.diff(b.indptr) // config.prefetch_line_elements)).astype(np.int32)
         self.rows = np.zeros((b.shape[0] + 1, 1 << prefetch_kernels.ROW_SHIFT), np.int32)
         self.rows[1:, prefetch_kernels.FIRST_LINE] = np.cumsum(self.pieces)
@@ -174,18 +173,22 @@ class Run:
         config = self.config
         units, requests = self._place(stream), self._requests(stream)
         reload_slot = np.flatnonzero(stream.slot_reloads >= 0)
-        state = begin_round(machine, passed, node_word, units.first, len(units.records), len(requests[0]), reload_slot)
+        state = begin_round(
+            machine, passed, node_word, units.first, len(units.records), len(requests[0]), reload_slot,
+            config.block_elements(spilled),
+        )  # fmt: skip
         stack = no_cycles()
         totals = np.zeros(len(timing_kernels.COUNTERS), np.int64)
         self.t = timing_kernels.run_round(
-            self.t, machine, passed, bits, units.records.ravel(), 0, self.b_base, *requests, reload_slot,
-            np.array(reload_addresses, np.int64), address,
+            self.t, machine, int(passed[1]), bits, units.records.ravel(), 0, self.b_base, *requests, reload_slot,
+            passed[len(passed) // 2 + reload_slot], np.array(reload_addresses, np.int64), address,
             config.spill_element_bytes if spilled else config.element_bytes, self._marks(stream), *state,
             self.memory, stack, totals,
         )  # fmt: skip
         if self.t < 0:
             raise LawError(f"{MACHINE}, {self.plan.product.name}: the machine came to a stop")
-        bursts, row_misses = (self.memory[:, column] for column in (timing_kernels.BURSTS, timing_kernels.ROW_MISSES))
+        channels = memory_kernels.channels(self.memory)
+        bursts, row_misses = channels[:, memory_kernels.BURSTS], channels[:, memory_kernels.ROW_MISSES]
         events = {
             **dict(zip(timing_kernels.COUNTERS, totals.tolist(), strict=True)),
             "found": units.found,
@@ -285,9 +288,8 @@ def _machine(config: Config) -> IndexArray:
             NODE_CHOICES.index(config.node_choice),
             config.fifo_depth, GROUPS, config.group, config.multiply_latency_cycles,
             ISSUE_ORDERS.index(config.issue_order), config.look_ahead, config.prefetch_fetchers,
-            config.spill_fifo_elements, config.hbm_channels, config.hbm_bytes_per_cycle, config.hbm_latency_cycles,
-            config.hbm_row_miss_cycles, config.hbm_banks, config.hbm_row_bytes, config.hbm_interleave_bytes,
-            config.hbm_burst_bytes, config.element_bytes, config.spill_element_bytes,
+            config.spill_fifo_elements, config.hbm_latency_cycles, config.hbm_interleave_bytes, config.element_bytes,
+            config.spill_element_bytes,
         ],
         np.int64,
     )  # fmt: skip

@@ -32,16 +32,41 @@ docs/sparch.md.
 
 import numpy as np
 
-from accel.bits import count_ones, lowest_one
+from accel.bits import lowest_one
 from accel.jit import inlined_kernel, lean_kernel
+from accel.sparch.memory_kernels import request
+from accel.sparch.tree_kernels import (
+    ALL,
+    COMING,
+    COUNT,
+    DRY,
+    FULL,
+    LEAF_NODE,
+    LIMIT,
+    LOW_SIX,
+    NEXT_DUE,
+    OLDEST,
+    ONE,
+    PART,
+    ROOM,
+    ROOT_COUNT,
+    SIX,
+    TWO,
+    USED,
+    ZERO,
+    add,
+    advance,
+    enter,
+    held,
+    look_everywhere,
+    note_root,
+)
 
 # Elements of ``machine``.
 (
     LAYERS, WIDTH, MERGE_LATENCY, NODE_CHOICE, FIFO_DEPTH, GROUP_COUNT, GROUP, MULTIPLY_LATENCY, ISSUE_ORDER,
-    LOOK_AHEAD, FETCHERS, SPILL_FIFO, CHANNELS, BYTES_PER_CYCLE, LATENCY, ROW_MISS, BANKS, ROW_BYTES, INTERLEAVE, BURST,
-    ELEMENT_BYTES, SPILL_BYTES, MACHINE_SIZE,
-) = range(23)  # fmt: skip
-ROUND_ROBIN, LOWEST, EMPTIEST = range(3)
+    LOOK_AHEAD, FETCHERS, SPILL_FIFO, LATENCY, INTERLEAVE, ELEMENT_BYTES, SPILL_BYTES, MACHINE_SIZE,
+) = range(17)  # fmt: skip
 
 # Where cycles go: what the multipliers waited for, the first that holds.
 CAUSES = ("multiply", "write", "b_read", "merge", "partial_read", "a_read", "pipeline")
@@ -52,55 +77,26 @@ EDGE, STEADY, UNMEASURED = range(3)  # of a round: its beginning and end; what g
 COUNTERS = ("beats", "fires", "bypassed_elements", "refetched_elements", "refetched_a_elements")
 BEATS, FIRES, BYPASSED, REFETCHED, REFETCHED_A = range(5)
 
-# The first columns of ``memory``.
-BUS_FREE, BURSTS, ROW_MISSES, MEMORY_STATE = range(4)
-
-# Elements of a FIFO's record, and of the node whose output it is; records stand one after the other.
-(
-    COUNT,  # elements it holds
-    USED,  # and those on their way into it, or out of the root's to memory
-    COMING,  # elements that have not entered it
-    DEPTH,
-    NEED,  # elements of it in the window of the node it feeds
-    TAKEN,  # elements the node has taken
-    TOTAL,  # elements the node takes in all
-    WORD,  # first word of the node's bits
-    LEAVING,  # elements that leave the node with its window
-    FROM,  # record of the FIFO its next element comes from
-) = (np.uint64(n) for n in range(10))
-RECORD_BITS = np.uint64(4)
-RECORD = np.uint64(1) << RECORD_BITS
-# Words of a layer's record in ``masks``, a bit for each node.
-FULL, PART, ROOM, DRY = (np.uint64(n) for n in range(4))
-MASK_BITS = np.uint64(2)
 # Elements of a slot's record.
 (
     HEAD,  # its next unit
     OFFSET,  # products of it that are done
     BYPASS_UNTIL,  # products of it that a bypass brings; 0: no bypass
     BYPASS_AT,  # when they are there
-    RELOAD,  # the reloaded stream it is, -1 for a leaf
-) = (np.uint64(n) for n in range(5))
-SLOT_BITS = np.uint64(3)
+    ABLE,  # 1: its next unit can be multiplied but for its data
+    WAITS,  # what room in its FIFO is for: FOR_BEAT, FOR_BLOCK, or 0
+) = (np.uint64(n) for n in range(6))
+SLOT_SHIFT = 3
+SLOT_BITS = np.uint64(SLOT_SHIFT)
+FOR_BEAT, FOR_BLOCK = 1, 2  # a prefetched unit, or a reloaded stream
 # Elements of a reloaded stream's record.
 (
     LEFT,  # elements that have not been asked for
+    LACKING,  # and those that have not entered their FIFO
     FIRST,  # where in its ring the oldest block on its way is
     WAITING,  # blocks on their way
-) = (np.uint64(n) for n in range(3))
+) = (np.uint64(n) for n in range(4))
 RELOAD_BITS = np.uint64(2)
-# Elements of a merger's record.
-(
-    SERVED,  # the node it served last
-    CHOSEN,  # the node it serves now, 0 for none
-    DUE,  # when its oldest result enters a FIFO
-    OLDEST,  # where in the merger's pipeline that is
-    NEWEST,  # where the next result goes
-) = (np.uint64(n) for n in range(5))
-MERGER_BITS = np.uint64(3)
-# Elements of a result in a merger's pipeline.
-WHEN, WHITHER, AMOUNT = (np.uint64(n) for n in range(3))
-RESULT_BITS = np.uint64(2)
 
 # Elements of a unit's record, which ``prefetch_kernels.place_units`` describes.
 UNIT_SLOT, UNIT_LENGTH, UNIT_BEGIN, UNIT_NEXT, UNIT_LOADER, UNIT_AFTER, UNIT_LAST, UNIT_A = (
@@ -109,219 +105,119 @@ UNIT_SLOT, UNIT_LENGTH, UNIT_BEGIN, UNIT_NEXT, UNIT_LOADER, UNIT_AFTER, UNIT_LAS
 UNIT_SHIFT = 3
 UNIT_BITS = np.uint64(UNIT_SHIFT)
 
-NONE = np.int32(2**31 - 1)  # no unit: greater than every unit
+NONE = np.int64(2**31 - 1)  # no unit: greater than every unit
 NEVER = np.int64(2**62)
-ZERO, ONE, TWO, SIX, LOW_SIX = (np.uint64(n) for n in (0, 1, 2, 6, 63))
 WORD_BITS = np.uint64(64)
-SMALL_LAYERS = 6  # whose nodes have their bits in one word each
+
+
+@inlined_kernel
+def add_key(key, able, able_words):
+    """Note that a unit can be multiplied, under a number that says when it is its turn."""
+    able[key >> SIX] |= ONE << (key & LOW_SIX)
+    able_words[key >> SIX >> SIX] |= ONE << ((key >> SIX) & LOW_SIX)
+
+
+@inlined_kernel
+def drop_key(key, able, able_words):
+    """Note that a unit can not be multiplied, or was."""
+    word = able[key >> SIX] & ~(ONE << (key & LOW_SIX))
+    able[key >> SIX] = word
+    if word == ZERO:
+        able_words[key >> SIX >> SIX] &= ~(ONE << ((key >> SIX) & LOW_SIX))
+
+
+@inlined_kernel
+def next_key(key, able, able_words):
+    """Return the first noted number from one on, NONE if there is none."""
+    word = key >> SIX
+    later = able[word] & (ALL << (key & LOW_SIX))
+    if later == ZERO:
+        word += ONE
+        group = word >> SIX
+        words = able_words[group] & (ALL << (word & LOW_SIX))
+        while words == ZERO:
+            group += ONE
+            if group == np.uint64(len(able_words)):
+                return NONE
+            words = able_words[group]
+        word = (group << SIX) + np.uint64(lowest_one(words))
+        later = able[word]
+    return np.int64((word << SIX) + np.uint64(lowest_one(later)))
+
+
+@inlined_kernel
+def sooner(key, current, by_row, fed, slots):
+    """Return which of two numbers comes first: units in order; or slots, in turn after the one fed last."""
+    if current == NONE:
+        return key
+    if by_row:
+        return min(key, current)
+    return key if (key - fed - 1) % slots < (current - fed - 1) % slots else current
 
 
 @lean_kernel
-def request(t, address, size, machine, memory):
-    """Transfer bytes from time ``t`` on; return when the last has left the channel.
-
-    Contract
-    --------
-    memory : int64[channels, MEMORY_STATE + 2 * banks]   when a channel is free; bursts and row misses so far; then, for
-                                                         each bank, when it is free and the page it has open, -1: none
-    """
-    interleave, burst = machine[INTERLEAVE], machine[BURST]
-    done = t
-    last = address + size
-    while address < last:
-        block = address // interleave
-        until = min(last, (block + 1) * interleave)
-        channel = block % machine[CHANNELS]
-        page = block // machine[CHANNELS] // (machine[ROW_BYTES] // interleave)
-        bank = MEMORY_STATE + 2 * (page % machine[BANKS])
-        bursts = (until - 1) // burst - address // burst + 1
-        ready = max(t, memory[channel, bank])
-        if memory[channel, bank + 1] != page:
-            memory[channel, bank + 1] = page
-            memory[channel, ROW_MISSES] += 1
-            ready += machine[ROW_MISS]
-        end = max(ready, memory[channel, BUS_FREE]) + -(-bursts * burst // machine[BYTES_PER_CYCLE])
-        memory[channel, BUS_FREE] = memory[channel, bank] = end
-        memory[channel, BURSTS] += bursts
-        done = max(done, end)
-        address = until
-    return done
-
-
-@inlined_kernel
-def word_of(layer, node):
-    """Return the record of ``masks`` in which a node's bits stand: one for each small layer, then 64 nodes each."""
-    return np.uint64(layer) if layer < SMALL_LAYERS else np.uint64(SMALL_LAYERS - 1) + (node >> SIX)
-
-
-@inlined_kernel
-def set_bit(masks, word, kind, node, value):
-    """Set or clear a node's bit."""
-    shift = node & LOW_SIX
-    at = (word << MASK_BITS) + kind
-    masks[at] = (masks[at] & ~(ONE << shift)) | (np.uint64(value) << shift)
-
-
-@inlined_kernel
-def next_node(layer, last, masks):
-    """Return what ``choose_node`` returns, in turn, for a layer whose nodes have their bits in one word."""
-    at = np.uint64(layer) << MASK_BITS
-    nodes = masks[at + FULL] & masks[at + ROOM]
-    if nodes == ZERO:
-        nodes = masks[at + PART] & masks[at + DRY] & masks[at + ROOM]
-    later = nodes >> last >> ONE << ONE << last
-    return lowest_one(later if later != ZERO else nodes) if nodes != ZERO else np.int64(0)
+def prefetched_can_be_multiplied(prefetched, slots, slot_state):
+    """Return whether a slot's next unit is prefetched and lacks nothing but its data."""
+    for n in range(slots):
+        slot = np.uint64(n) << SLOT_BITS
+        if slot_state[slot + ABLE] > 0 and slot_state[slot + HEAD] < prefetched:
+            return True
+    return False
 
 
 @lean_kernel
-def choose_node(layer, last, choice, masks, fifos):
-    """Return the node of a layer that its merger serves next, 0 if none can be served."""
-    first = ONE << np.uint64(layer)
-    for whole in (True, False):
-        best = ZERO
-        word = word_of(layer, first)
-        while word <= word_of(layer, first + first - ONE):
-            at = word << MASK_BITS
-            able = masks[at + ROOM] & (masks[at + FULL] if whole else masks[at + PART] & masks[at + DRY])
-            base = (word - np.uint64(SMALL_LAYERS - 1)) << SIX if layer >= SMALL_LAYERS else ZERO
-            word += ONE
-            if choice == ROUND_ROBIN and able != ZERO:
-                if best == ZERO:
-                    best = base + np.uint64(lowest_one(able))
-                if last >= base + LOW_SIX:
-                    continue
-                if last >= base:
-                    later = last - base + ONE
-                    able = able >> later << later
-                if able != ZERO:
-                    return base + np.uint64(lowest_one(able))
-            elif choice == LOWEST and able != ZERO:
-                return base + np.uint64(lowest_one(able))
-            while choice == EMPTIEST and able != ZERO:
-                node = base + np.uint64(lowest_one(able))
-                if best == ZERO or fifos[(node << RECORD_BITS) + COUNT] < fifos[(best << RECORD_BITS) + COUNT]:
-                    best = node
-                able &= able - ONE
-        if best > ZERO:
-            return best
-    return ZERO
-
-
-@inlined_kernel
-def next_bits(bits, word, at, kind):
-    """Return the next 64 bits of a kind, 0 (side) or 1 (leaves), after ``at`` elements of a node's stream."""
-    place = word + (at >> SIX << ONE) + kind
-    shift = at & LOW_SIX
-    return (bits[place] >> shift) | ((bits[place + TWO] << ONE) << (LOW_SIX - shift))
-
-
-@inlined_kernel
-def look_at_merge(node, width, bits, fifos, masks, word):
-    """Write what a node takes next: a full window, or the last elements; and whether that is there.
-
-    Without branches, after which the compiler would count references to every array.
-    """
-    at = node << RECORD_BITS
-    left = at << ONE
-    right = left + RECORD
-    taken = fifos[at + TAKEN]
-    take = min(width, fifos[at + TOTAL] - taken)
-    some = np.uint64(take > 0)
-    mask = (~ZERO >> (WORD_BITS - np.uint64(max(take, 1)))) * some
-    begin = np.uint64(fifos[at + WORD])
-    where = np.uint64(taken) * np.uint64(begin > ZERO)  # at 0 stand bits for nodes that use their left side only
-    side = next_bits(bits, begin, where, ZERO)
-    from_right = count_ones(side & mask)
-    fifos[left + NEED] = take - from_right
-    fifos[right + NEED] = from_right
-    fifos[at + LEAVING] = count_ones(next_bits(bits, begin, where, ONE) & mask)
-    source = left + ((side & ONE) << RECORD_BITS)
-    fifos[at + FROM] = np.int64(source)
-    whole = (fifos[left + COUNT] >= take - from_right) & (fifos[right + COUNT] >= from_right)
-    set_bit(masks, word, FULL, node, (take > 0) & whole)
-    set_bit(masks, word, PART, node, (take > 0) & (fifos[source + COUNT] > 0))
-
-
-@inlined_kernel
-def fill(fifo, amount, word, fifos, masks):
-    """Let elements enter a FIFO below the root; note what that means for the node it feeds."""
-    at = fifo << RECORD_BITS
-    count = fifos[at + COUNT] + amount
-    fifos[at + COUNT] = count
-    fifos[at + COMING] -= amount
-    node = fifo >> ONE
-    other = (fifo ^ ONE) << RECORD_BITS
-    need, other_need = fifos[at + NEED], fifos[other + NEED]
-    more = need + other_need > 0
-    set_bit(masks, word, FULL, node, more & (count >= need) & (fifos[other + COUNT] >= other_need))
-    source = np.uint64(fifos[(node << RECORD_BITS) + FROM])
-    set_bit(masks, word, PART, node, more & (fifos[source + COUNT] > 0))
-
-
-@lean_kernel
-def part_of_window(node, bits, fifos):
-    """Return how much of a node's window is there: elements from the left, from the right, and those that leave."""
-    at = node << RECORD_BITS
-    left = at << ONE
-    right = left + RECORD
-    begin = np.uint64(fifos[at + WORD])
-    where = np.uint64(fifos[at + TAKEN]) * np.uint64(begin > ZERO)
-    side = next_bits(bits, begin, where, ZERO)
-    from_left = from_right = np.int64(0)
-    for n in range(fifos[left + NEED] + fifos[right + NEED]):
-        if (side >> np.uint64(n)) & ONE != ZERO:
-            if from_right == fifos[right + COUNT]:
-                break
-            from_right += 1
-        else:
-            if from_left == fifos[left + COUNT]:
-                break
-            from_left += 1
-    mask = ~ZERO >> (WORD_BITS - np.uint64(from_left + from_right))
-    return from_left, from_right, count_ones(next_bits(bits, begin, where, ONE) & mask)
+def unit_to_bypass(prefetched, leaves, slots, tree, slot_state):
+    """Return the first unit, of those next in an empty FIFO, that is not prefetched and has no bypass."""
+    best = NONE
+    for n in range(slots):
+        slot = np.uint64(n) << SLOT_BITS
+        head = slot_state[slot + HEAD]
+        if prefetched <= head < best and slot_state[slot + BYPASS_UNTIL] == 0:
+            if held(np.uint64(leaves + n), COUNT, tree) == ZERO:
+                best = head
+    return best
 
 
 @lean_kernel
 def run_round(
-    t, machine, passed, bits, unit, a_base, b_base, request_address, request_size, request_units, request_elements,
-    reload_slot, reload_address, out_address, out_bytes, marks, fifos, masks, mergers, pipes, able, slot_state, arrival,
-    done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack, totals,
+    t, machine, outputs, bits, unit, a_base, b_base, request_address, request_size, request_units, request_elements,
+    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, tree, able, able_words, slot_state,
+    arrival, done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack, totals,
 ):  # fmt: skip
     """Run one round from time ``t`` on; return the time it ends, -1 if it comes to a stop.
 
     Contract
     --------
     machine           : int64[MACHINE_SIZE]
-    passed, bits      : from ``merge_kernels.merge_round``
+    outputs           : int                   elements of the result
+    bits              : from ``merge_kernels.merge_round``
     unit              : int32[units << UNIT_BITS], from ``prefetch_kernels.place_units``
     request_*         : from ``prefetch_kernels.fetch_requests``
-    reload_slot, reload_address : int64[reloads]   the slot each reloaded stream feeds, its first byte
+    reload_slot, reload_elements, reload_address : int64[reloads]   the slot each reloaded stream feeds, its elements,
+                                              its first byte
     marks             : int64[]               elements of the result that have come out of the tree when cycles begin to
                                               be measured, when they cease to be, and so on; the last is never reached
-    fifos to write_count : the round's state, from ``timing_state.begin_round``
+    tree to write_count : the round's state, from ``timing_state.begin_round``
+    memory            : uint64[], from ``memory_kernels.begin_memory``
     stack             : int64[3, len(CAUSES)] added to: cycles before the first and after the last element of the
                                               result has come out of the tree; those between that are measured; others
     totals            : int64[len(COUNTERS)]  added to
     """
-    layers, width, latency, choice = machine[LAYERS], machine[WIDTH], machine[MERGE_LATENCY], machine[NODE_CHOICE]
     group, look_ahead, fetchers = machine[GROUP], machine[LOOK_AHEAD], machine[FETCHERS]
     memory_latency, element_bytes, spill_bytes = machine[LATENCY], machine[ELEMENT_BYTES], machine[SPILL_BYTES]
-    leaves = np.int64(1) << layers
-    slots, units, requests, reloads = len(able), len(unit) >> UNIT_SHIFT, len(request_address), len(reload_slot)
+    width = np.uint64(machine[WIDTH])
+    leaves = ONE << np.uint64(machine[LAYERS])
+    slots, units = len(slot_state) >> SLOT_SHIFT, len(unit) >> UNIT_SHIFT
+    requests, reloads = len(request_address), len(reload_slot)
     reload_ring, write_ring = reload_at.shape[1], len(write_end)
     out_block = max(1, machine[INTERLEAVE] // out_bytes)
     in_block = max(1, machine[INTERLEAVE] // spill_bytes)
-    last_layer = layers - 1
-    for layer in range(layers):
-        for n in range(np.int64(1) << layer, np.int64(2) << layer):
-            node = np.uint64(n)
-            look_at_merge(node, width, bits, fifos, masks, word_of(layer, node))
-    root = ONE << RECORD_BITS
-    outputs = fifos[root + COMING]
+    beat_room = np.uint64(machine[WIDTH] - group)  # above the limit for what a merger puts out; wraps around
+    look_everywhere(bits, tree)
     by_row = machine[ISSUE_ORDER] == 0
-    simple = layers <= SMALL_LAYERS and choice == ROUND_ROBIN
-    next_due = next_reload = NEVER
-    current = NONE  # the least of ``able``
+    next_reload = NEVER
+    current = NONE  # the first of ``able``
+    able_slots = fed = np.int64(0)
     elements_done = marked = prefetched = fetcher = np.int64(0)
     asked = got = fetched = np.int64(0)
     reload_turn = np.int64(0)
@@ -340,113 +236,57 @@ def run_round(
             progress = True
             next_reload = NEVER
             for r in range(reloads):
-                leaf = np.uint64(leaves + reload_slot[r])
+                leaf = leaves + np.uint64(reload_slot[r])
                 stream = np.uint64(r) << RELOAD_BITS
                 while reload_state[stream + WAITING] > 0 and reload_at[r, reload_state[stream + FIRST]] <= t:
-                    n = min(in_block, fifos[(leaf << RECORD_BITS) + COMING])
-                    fill(leaf, n, word_of(last_layer, leaf >> ONE), fifos, masks)
+                    n = min(in_block, reload_state[stream + LACKING])
+                    reload_state[stream + LACKING] -= n
+                    enter(leaf, np.uint64(n), tree)
                     reload_state[stream + FIRST] = (reload_state[stream + FIRST] + 1) % reload_ring
                     reload_state[stream + WAITING] -= 1
                 if reload_state[stream + WAITING] > 0:
                     next_reload = min(next_reload, reload_at[r, reload_state[stream + FIRST]])
         # 2. Merge tree.
-        fired = False
-        if next_due <= t:
-            progress = True
-            for layer in range(layers):
-                merger = np.uint64(layer) << MERGER_BITS
-                if mergers[merger + DUE] == t:
-                    oldest = np.uint64(mergers[merger + OLDEST])
-                    result = (np.uint64(layer * latency) + oldest) << RESULT_BITS
-                    node = np.uint64(pipes[result + WHITHER])
-                    pipes[result + WHEN] = NEVER
-                    oldest = oldest + ONE if oldest + ONE < np.uint64(latency) else ZERO
-                    mergers[merger + OLDEST] = np.int64(oldest)
-                    mergers[merger + DUE] = pipes[((np.uint64(layer * latency) + oldest) << RESULT_BITS) + WHEN]
-                    if layer > 0:
-                        fill(node, pipes[result + AMOUNT], word_of(layer - 1, node >> ONE), fifos, masks)
-                    else:
-                        fifos[root + COUNT] += pipes[result + AMOUNT]
-                        fifos[root + COMING] -= pipes[result + AMOUNT]
-                        set_bit(masks, ZERO, DRY, ONE, fifos[root + COUNT] < out_block)
-        for layer in range(layers):
-            merger = np.uint64(layer) << MERGER_BITS
-            served = np.uint64(mergers[merger + SERVED])
-            if simple:
-                mergers[merger + CHOSEN] = next_node(layer, served, masks)
-            else:
-                mergers[merger + CHOSEN] = np.int64(choose_node(layer, served, choice, masks, fifos))
-        for layer in range(layers):
-            merger = np.uint64(layer) << MERGER_BITS
-            node = np.uint64(mergers[merger + CHOSEN])
-            if node == ZERO:
-                continue
-            fired = True
-            fires += 1
-            mergers[merger + SERVED] = np.int64(node)
-            at = node << RECORD_BITS
-            left = at << ONE
-            right = left + RECORD
-            word = word_of(layer, node)
-            from_left, from_right, leaving = fifos[left + NEED], fifos[right + NEED], fifos[at + LEAVING]
-            if (masks[(word << MASK_BITS) + FULL] >> (node & LOW_SIX)) & ONE == ZERO:
-                from_left, from_right, leaving = part_of_window(node, bits, fifos)
-            newest = np.uint64(mergers[merger + NEWEST])
-            result = (np.uint64(layer * latency) + newest) << RESULT_BITS
-            pipes[result + WHEN] = t + latency
-            pipes[result + WHITHER] = np.int64(node)
-            pipes[result + AMOUNT] = leaving
-            mergers[merger + NEWEST] = np.int64(newest + ONE if newest + ONE < np.uint64(latency) else ZERO)
-            mergers[merger + DUE] = min(mergers[merger + DUE], t + latency)
-            left_used, right_used = fifos[left + USED] - from_left, fifos[right + USED] - from_right
-            fifos[left + COUNT] -= from_left
-            fifos[left + USED] = left_used
-            fifos[right + COUNT] -= from_right
-            fifos[right + USED] = right_used
-            used = fifos[at + USED] + leaving
-            fifos[at + USED] = used
-            fifos[at + TAKEN] += from_left + from_right
-            look_at_merge(node, width, bits, fifos, masks, word)
-            set_bit(masks, word, ROOM, node, fifos[at + DEPTH] - used >= width)
-            if layer > 0:
-                set_bit(masks, word, DRY, node, used == 0)
-            child = node << ONE
-            if layer < last_layer:
-                below = word_of(layer + 1, child)
-                set_bit(masks, below, ROOM, child, fifos[left + DEPTH] - left_used >= width)
-                set_bit(masks, below, ROOM, child + ONE, fifos[right + DEPTH] - right_used >= width)
-                set_bit(masks, below, DRY, child, left_used == 0)
-                set_bit(masks, below, DRY, child + ONE, right_used == 0)
-            else:
-                for s in range(child - np.uint64(leaves), min(child - np.uint64(leaves) + TWO, np.uint64(slots))):
-                    slot = s << SLOT_BITS
-                    leaf = (s + np.uint64(leaves)) << RECORD_BITS
-                    if slot_state[slot + RELOAD] >= 0:
+        fired = np.int64(0)
+        able_nodes = (tree[FULL] | (tree[PART] & tree[DRY])) & tree[ROOM]
+        if tree[NEXT_DUE] <= np.uint64(t) or able_nodes != ZERO or leaves > WORD_BITS:
+            progress |= tree[NEXT_DUE] <= np.uint64(t)
+            fired = advance(np.uint64(t), bits, tree)
+            fires += fired
+            if tree[LEAF_NODE] != ZERO:
+                leaf = tree[LEAF_NODE] << ONE
+                tree[LEAF_NODE] = ZERO
+                for fifo in range(leaf, min(leaf + TWO, leaves + np.uint64(slots))):
+                    s = np.int64(fifo - leaves)
+                    slot = np.uint64(s) << SLOT_BITS
+                    if slot_state[slot + WAITS] == FOR_BLOCK:
                         reload_try = True
-                    elif able[s] == NONE and fifos[leaf + DEPTH] - fifos[leaf + USED] >= group:
-                        if slot_state[slot + HEAD] < prefetched:
-                            able[s] = slot_state[slot + HEAD]
-                            current = able[s] if current == NONE or (by_row and able[s] < current) else current
-        if fired or next_due <= t:
-            next_due = NEVER
-            for layer in range(layers):
-                next_due = min(next_due, mergers[(np.uint64(layer) << MERGER_BITS) + DUE])
+                    elif slot_state[slot + WAITS] == FOR_BEAT:
+                        if held(fifo, USED, tree) <= held(fifo, LIMIT, tree) + beat_room:
+                            slot_state[slot + WAITS] = 0
+                            slot_state[slot + ABLE] = 1
+                            key = slot_state[slot + HEAD] if by_row else s
+                            add_key(np.uint64(key), able, able_words)
+                            able_slots += 1
+                            current = sooner(key, current, by_row, fed, slots)
         # 3. Writer.
         while writes > 0 and write_end[writes_first] <= t:
-            fifos[root + USED] -= write_count[writes_first]
+            add(ONE, USED, ~np.uint64(write_count[writes_first]) + ONE, tree)  # less
             writes_first = (writes_first + 1) % write_ring
             writes -= 1
             progress = True
-            set_bit(masks, ZERO, ROOM, ONE, fifos[root + DEPTH] - fifos[root + USED] >= width)
-        if fifos[root + COUNT] >= out_block or (fifos[root + COMING] == 0 and fifos[root + COUNT] > 0):
-            n = min(out_block, fifos[root + COUNT])
+            note_root(tree)
+        root_count, coming = np.int64(tree[ROOT_COUNT]), np.int64(tree[COMING])
+        if root_count >= out_block or (coming == 0 and root_count > 0):
+            n = min(out_block, root_count)
             last = (writes_first + writes) % write_ring
-            write_end[last] = request(t, out_address + written * machine[INTERLEAVE], n * out_bytes, machine, memory)
+            write_end[last] = request(t, out_address + written * machine[INTERLEAVE], n * out_bytes, memory)
             write_count[last] = n
             writes += 1
             written += 1
-            fifos[root + COUNT] -= n
-            set_bit(masks, ZERO, DRY, ONE, fifos[root + COUNT] < out_block)
+            root_count -= n
+            tree[ROOT_COUNT] = np.uint64(root_count)
+            note_root(tree)
             progress = True
         # 4. Multipliers.
         issued = False
@@ -454,7 +294,7 @@ def run_round(
         for _ in range(machine[GROUP_COUNT]):
             if current == NONE:
                 break
-            u = np.uint64(current)
+            u = np.uint64(current if by_row else slot_state[(np.uint64(current) << SLOT_BITS) + HEAD])
             at_unit = u << UNIT_BITS
             s = np.uint64(unit[at_unit + UNIT_SLOT])
             slot = s << SLOT_BITS
@@ -471,38 +311,45 @@ def run_round(
                 break
             issued = True
             beats += 1
-            leaf = np.uint64(leaves) + s
-            at = leaf << RECORD_BITS
+            leaf = leaves + s
             offset = slot_state[slot + OFFSET]
             beat = min(group, until - offset)
             offset += beat
-            used = fifos[at + USED] + beat
-            fifos[at + USED] = used
-            fill(leaf, beat, word_of(last_layer, leaf >> ONE), fifos, masks)
-            if offset == until:
-                slot_state[slot + BYPASS_UNTIL] = 0
-            if offset == length:
+            add(leaf, USED, np.uint64(beat), tree)
+            enter(leaf, np.uint64(beat), tree)
+            bypassed = slot_state[slot + BYPASS_UNTIL] > 0 and offset != until
+            slot_state[slot + BYPASS_UNTIL] *= bypassed
+            ends = offset == length
+            if ends:
                 done[u] = 1
                 elements_done += unit[at_unit + UNIT_LAST]
-                upcoming_unit = unit[at_unit + UNIT_NEXT]
+                upcoming_unit = np.int64(unit[at_unit + UNIT_NEXT])
                 slot_state[slot + HEAD] = upcoming_unit if upcoming_unit >= 0 else NONE
                 offset = 0
             slot_state[slot + OFFSET] = offset
-            upcoming = np.int64(NONE)
-            has_room = fifos[at + DEPTH] - used >= group
-            if slot_state[slot + BYPASS_UNTIL] > 0 or (has_room and slot_state[slot + HEAD] < prefetched):
-                upcoming = slot_state[slot + HEAD]
-            if upcoming != able[s] and by_row:
-                able[s] = upcoming
+            roomy = held(leaf, USED, tree) <= held(leaf, LIMIT, tree) + beat_room
+            to_come = slot_state[slot + HEAD] < prefetched
+            stays = bypassed or (roomy and to_come)
+            slot_state[slot + WAITS] = FOR_BEAT if to_come and not stays else 0
+            if by_row:
+                if ends or not stays:
+                    drop_key(u, able, able_words)
+                    able_slots += stays - 1
+                    slot_state[slot + ABLE] = stays
+                    if stays:
+                        add_key(np.uint64(slot_state[slot + HEAD]), able, able_words)
+                    current = next_key(u, able, able_words) if able_slots > 0 else NONE
+            else:
+                fed = np.int64(s)
+                if not stays:
+                    drop_key(s, able, able_words)
+                    able_slots -= 1
+                    slot_state[slot + ABLE] = 0
                 current = NONE
-                for n in range(np.uint64(slots)):
-                    current = min(current, able[n])
-            elif not by_row:
-                able[s] = upcoming
-                current = NONE
-                for n in range(s + ONE, s + ONE + np.uint64(slots)):
+                if able_slots > 0:
+                    current = next_key(s + ONE, able, able_words)
                     if current == NONE:
-                        current = able[n % np.uint64(slots)]
+                        current = next_key(ZERO, able, able_words)
         # 5. Prefetcher.
         blocked = False
         fetcher_busy = False
@@ -517,64 +364,73 @@ def run_round(
                 if fetcher_free[fetcher] > t:
                     fetcher_busy = True
                     break
-                arrival[prefetched] = memory_latency + request(
+                arrives = memory_latency + request(
                     t, b_base + unit[at_unit + UNIT_BEGIN] * element_bytes, unit[at_unit + UNIT_LENGTH] * element_bytes,
-                    machine, memory,
+                    memory,
                 )  # fmt: skip
-                fetcher_free[fetcher] = arrival[prefetched]
-                fetcher = (fetcher + 1) % fetchers
-            s = np.uint64(unit[at_unit + UNIT_SLOT])
-            if slot_state[(s << SLOT_BITS) + HEAD] == prefetched and able[s] == NONE:
-                at = (np.uint64(leaves) + s) << RECORD_BITS
-                if fifos[at + DEPTH] - fifos[at + USED] >= group:
-                    able[s] = prefetched
-                    current = able[s] if current == NONE or (by_row and able[s] < current) else current
+                arrival[np.uint64(prefetched)] = arrives
+                fetcher_free[fetcher] = arrives
+                fetcher = fetcher + 1 if fetcher + 1 < fetchers else np.int64(0)
+            s = np.int64(unit[at_unit + UNIT_SLOT])
+            slot = np.uint64(s) << SLOT_BITS
+            if slot_state[slot + HEAD] == prefetched and slot_state[slot + ABLE] == 0:
+                fifo = leaves + np.uint64(s)
+                if held(fifo, USED, tree) <= held(fifo, LIMIT, tree) + beat_room:
+                    slot_state[slot + ABLE] = 1
+                    key = prefetched if by_row else s
+                    add_key(np.uint64(key), able, able_words)
+                    able_slots += 1
+                    current = sooner(key, current, by_row, fed, slots)
+                else:
+                    slot_state[slot + WAITS] = FOR_BEAT
             prefetched += 1
             steps += 1
             progress = True
         if prefetched == fetched and got == asked and asked < requests:
             blocked = blocked or request_elements[asked] - elements_done > look_ahead
-        if blocked and current >= prefetched:
-            best = np.int64(NONE)
-            for n in range(slots):
-                slot = np.uint64(n) << SLOT_BITS
-                head = slot_state[slot + HEAD]
-                if head < best and head >= prefetched and slot_state[slot + BYPASS_UNTIL] == 0:
-                    if fifos[(np.uint64(leaves + n) << RECORD_BITS) + COUNT] == 0:
-                        best = head
+        if by_row:
+            blocked = blocked and current >= prefetched
+        elif blocked:
+            blocked = not prefetched_can_be_multiplied(prefetched, slots, slot_state)
+        if blocked:
+            best = unit_to_bypass(prefetched, np.int64(leaves), slots, tree, slot_state)
             if best != NONE and fetcher_free[fetcher] > t:
                 fetcher_busy = True
             elif best != NONE:
                 at_unit = np.uint64(best) << UNIT_BITS
-                s = np.uint64(unit[at_unit + UNIT_SLOT])
-                slot = s << SLOT_BITS
-                at = (np.uint64(leaves) + s) << RECORD_BITS
+                s = np.int64(unit[at_unit + UNIT_SLOT])
+                slot = np.uint64(s) << SLOT_BITS
+                fifo = leaves + np.uint64(s)
                 begin = t
                 if best >= fetched:
                     totals[REFETCHED_A] += 1
                     begin = memory_latency + request(
-                        t, a_base + unit[at_unit + UNIT_A] * element_bytes, element_bytes, machine, memory
+                        t, a_base + unit[at_unit + UNIT_A] * element_bytes, element_bytes, memory
                     )
                 offset = slot_state[slot + OFFSET]
-                n = min(unit[at_unit + UNIT_LENGTH] - offset, fifos[at + DEPTH] - fifos[at + USED])
+                empty = np.int64(held(fifo, LIMIT, tree) + width - held(fifo, USED, tree))
+                n = min(unit[at_unit + UNIT_LENGTH] - offset, empty)
                 from_b = b_base + (unit[at_unit + UNIT_BEGIN] + offset) * element_bytes
-                arrives = memory_latency + request(begin, from_b, n * element_bytes, machine, memory)
+                arrives = memory_latency + request(begin, from_b, n * element_bytes, memory)
                 slot_state[slot + BYPASS_UNTIL] = offset + n
                 slot_state[slot + BYPASS_AT] = arrives
                 totals[BYPASSED] += n
                 if unit[at_unit + UNIT_LOADER] == best:
                     totals[REFETCHED] += n
                 fetcher_free[fetcher] = arrives
-                fetcher = (fetcher + 1) % fetchers
-                able[s] = best
-                current = able[s] if current == NONE or (by_row and able[s] < current) else current
+                fetcher = fetcher + 1 if fetcher + 1 < fetchers else np.int64(0)
+                slot_state[slot + ABLE] = 1
+                key = best if by_row else s
+                add_key(np.uint64(key), able, able_words)
+                able_slots += 1
+                current = sooner(key, current, by_row, fed, slots)
                 progress = True
         # 6. Column fetcher.
         if asked < requests and request_elements[asked] - elements_done <= look_ahead:
             a_arrival[asked] = t  # if the request before has brought it
             if request_size[asked] > 0:
                 a_arrival[asked] = memory_latency + request(
-                    t, a_base + request_address[asked], request_size[asked], machine, memory
+                    t, a_base + request_address[asked], request_size[asked], memory
                 )
             asked += 1
             progress = True
@@ -583,36 +439,35 @@ def run_round(
             reload_try = False
             for turn in range(reloads):
                 r = (reload_turn + turn) % reloads
-                leaf = leaves + reload_slot[r]
-                at = np.uint64(leaf) << RECORD_BITS
+                fifo = leaves + np.uint64(reload_slot[r])
                 stream = np.uint64(r) << RELOAD_BITS
                 n = min(in_block, reload_state[stream + LEFT])
-                if n > 0 and fifos[at + DEPTH] - fifos[at + USED] >= n:
+                if n > 0 and held(fifo, USED, tree) + np.uint64(n) <= held(fifo, LIMIT, tree) + width:
                     last = (reload_state[stream + FIRST] + reload_state[stream + WAITING]) % reload_ring
-                    blocks = (passed[leaf] - reload_state[stream + LEFT]) // in_block
+                    blocks = (reload_elements[r] - reload_state[stream + LEFT]) // in_block
                     arrives = memory_latency + request(
-                        t, reload_address[r] + blocks * machine[INTERLEAVE], n * spill_bytes, machine, memory
+                        t, reload_address[r] + blocks * machine[INTERLEAVE], n * spill_bytes, memory
                     )
                     reload_at[r, last] = arrives
                     if reload_state[stream + WAITING] == 0:
                         next_reload = min(next_reload, arrives)
                     reload_state[stream + WAITING] += 1
                     reload_state[stream + LEFT] -= n
-                    fifos[at + USED] += n
+                    add(fifo, USED, np.uint64(n), tree)
                     reload_turn = r + 1
                     reload_try = True
                     progress = True
                     break
         # The end, or the next cycle in which something can happen.
-        everything = fifos[root + COMING] == 0 and fifos[root + COUNT] == 0 and writes == 0
+        everything = coming == 0 and root_count == 0 and writes == 0
         if everything and prefetched == units and got == requests:
             totals[BEATS] += beats
             totals[FIRES] += fires
             stack[EDGE, PIPELINE] += machine[MULTIPLY_LATENCY]
             return t + machine[MULTIPLY_LATENCY]
         upcoming_t = t + 1
-        if not (progress or issued or fired):
-            upcoming_t = min(min(wake, next_reload), next_due)
+        if not (progress or issued or fired > 0):
+            upcoming_t = min(min(wake, next_reload), np.int64(tree[NEXT_DUE]))
             if got < asked:
                 upcoming_t = min(upcoming_t, a_arrival[got])
             if fetcher_busy:
@@ -624,20 +479,20 @@ def run_round(
         cause = PIPELINE
         if issued:
             cause = MULTIPLY
-        elif fifos[root + COMING] == 0 or masks[ROOM] & TWO == ZERO:
+        elif coming == 0 or tree[ROOM] & TWO == ZERO:
             cause = WRITE
         elif current != NONE or fetcher_busy:
             cause = B_READ
-        elif fired:
+        elif fired > 0:
             cause = MERGE
         elif next_reload != NEVER:
             cause = PARTIAL_READ
         elif got < asked:
             cause = A_READ
-        while outputs - fifos[root + COMING] >= marks[marked]:
+        while outputs - coming >= marks[marked]:
             marked += 1
         phase = EDGE
-        if 0 < fifos[root + COMING] < outputs:
+        if 0 < coming < outputs:
             phase = STEADY if marked & 1 else UNMEASURED
         stack[phase, cause] += upcoming_t - t
         t = upcoming_t

@@ -11,16 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from accel.sparch import timing_kernels as kernels
+from accel.sparch import tree_kernels as tree
 from accel.sparch.plan import IndexArray, Positions
 
-WORD_NODES = 64  # nodes whose bits share a word, in layers that have more
+Words = npt.NDArray[np.uint64]
+
+WORD_BITS = 64
+KINDS = 4  # of a node's bits in the tree
+WORD_KINDS = 2  # of a node's merge bits, whose words lie in turn
 
 
 def begin_round(
     machine: IndexArray, passed: IndexArray, node_word: IndexArray, first_unit: Positions, units: int, requests: int,
-    reload_slot: IndexArray,
+    reload_slot: IndexArray, out_block: int,
 ) -> tuple[npt.NDArray[Any], ...]:  # fmt: skip
-    """Return the arrays ``fifos`` to ``write_count`` of ``timing_kernels.run_round``, as they are at first.
+    """Return the arrays ``tree`` to ``write_count`` of ``timing_kernels.run_round``, as they are at first.
 
     Parameters
     ----------
@@ -33,40 +38,27 @@ def begin_round(
         How many there are.
     reload_slot : ndarray of int64, shape (reloads,)
         The slot each reloaded stream feeds.
+    out_block : int
+        Elements of the result that are written together.
     """
-    layers, depth, spill_fifo = (
-        int(machine[field]) for field in (kernels.LAYERS, kernels.FIFO_DEPTH, kernels.SPILL_FIFO)
-    )
-    leaves, slots, reloads = 2**layers, len(first_unit), len(reload_slot)
+    leaves, depth, spill_fifo = 1 << machine[kernels.LAYERS], int(machine[kernels.FIFO_DEPTH]), int(machine[kernels.SPILL_FIFO])
+    slots, reloads = len(first_unit), len(reload_slot)
     block = max(1, int(machine[kernels.INTERLEAVE] // machine[kernels.SPILL_BYTES]))
     share = max(block, spill_fifo // max(1, reloads) // block * block)
 
-    fifos = np.zeros((2 * leaves, int(kernels.RECORD)), np.int64)
-    fifos[1:, kernels.COMING] = passed[1:]
-    fifos[1:, kernels.DEPTH] = depth
-    fifos[1, kernels.DEPTH] = spill_fifo
-    fifos[1:leaves, kernels.TOTAL] = passed[2::2] + passed[3::2]
-    fifos[1:leaves, kernels.WORD] = node_word[1:]
-    fifos[leaves + reload_slot, kernels.DEPTH] += share
-    small = [((1 << 2**layer) - 1) << 2**layer for layer in range(min(layers, kernels.SMALL_LAYERS))]
-    nodes = small + [2**WORD_NODES - 1] * (leaves // WORD_NODES - 1)
-    masks = np.zeros((len(nodes), 1 << int(kernels.MASK_BITS)), np.uint64)
-    masks[:, kernels.ROOM] = masks[:, kernels.DRY] = nodes
-    mergers = np.zeros((layers, 1 << int(kernels.MERGER_BITS)), np.int64)
-    mergers[:, kernels.DUE] = kernels.NEVER
-    pipes = np.full(layers * int(machine[kernels.MERGE_LATENCY]) << int(kernels.RESULT_BITS), kernels.NEVER)
-    slot_state = np.zeros((slots, 1 << int(kernels.SLOT_BITS)), np.int64)
+    fifo_depths = np.full(2 * leaves, depth, np.uint64)
+    fifo_depths[1] = spill_fifo
+    fifo_depths[leaves + reload_slot] += np.uint64(share)
+    slot_state = np.zeros((slots, 1 << kernels.SLOT_SHIFT), np.int64)
     slot_state[:, kernels.HEAD] = np.where(first_unit >= 0, first_unit, kernels.NONE)
-    slot_state[:, kernels.RELOAD] = -1
-    slot_state[reload_slot, kernels.RELOAD] = np.arange(reloads)
+    slot_state[reload_slot, kernels.WAITS] = kernels.FOR_BLOCK
     reload_state = np.zeros((reloads, 1 << int(kernels.RELOAD_BITS)), np.int64)
-    reload_state[:, kernels.LEFT] = passed[leaves + reload_slot]
+    reload_state[:, kernels.LEFT] = reload_state[:, kernels.LACKING] = passed[leaves + reload_slot]
+    keys = max(units, slots) + 1
     return (
-        fifos.ravel(),
-        masks.ravel(),
-        mergers.ravel(),
-        pipes,
-        np.full(slots, kernels.NONE, np.int32),
+        _begin_tree(machine, passed, node_word, fifo_depths, out_block),
+        np.zeros(keys // WORD_BITS + 1, np.uint64),
+        np.zeros(keys // WORD_BITS**2 + 1, np.uint64),
         slot_state.ravel(),
         np.empty(units, np.int64),
         np.zeros(units, np.uint8),
@@ -77,3 +69,32 @@ def begin_round(
         np.zeros(spill_fifo + 2, np.int64),
         np.zeros(spill_fifo + 2, np.int64),
     )
+
+
+def _begin_tree(
+    machine: IndexArray, passed: IndexArray, node_word: IndexArray, fifo_depths: Words, out_block: int
+) -> Words:
+    """Return what ``tree_kernels.advance`` works on."""
+    layers, latency = int(machine[kernels.LAYERS]), int(machine[kernels.MERGE_LATENCY])
+    leaves, ring = 2**layers, 1 << (layers * latency).bit_length()
+    behind = int(tree.NODES) + (leaves << int(tree.RECORD_BITS))
+    state = np.zeros(behind + 2 * ring, np.uint64)
+    for kind in (tree.ROOM, tree.DRY):
+        state[int(kind) : int(tree.LEAVES) : KINDS] = ~np.uint64(0)
+    for field, value in (
+        (tree.LEAVES, leaves),
+        (tree.WIDTH, machine[kernels.WIDTH]),
+        (tree.LATENCY, latency),
+        (tree.CHOICE, machine[kernels.NODE_CHOICE]),
+        (tree.BLOCK, out_block),
+        (tree.RING, ring - 1),
+        (tree.NEXT_DUE, tree.NOT_DUE),
+        (tree.COMING, passed[1]),
+    ):
+        state[field] = value
+    limits = fifo_depths - np.uint64(machine[kernels.WIDTH])
+    nodes = state[int(tree.NODES) : behind].reshape(leaves, -1)
+    nodes[:, tree.LIMIT] = limits[0::2] | (limits[1::2] << tree.HALF)
+    nodes[1:, tree.AT] = node_word[1:] * (WORD_BITS // WORD_KINDS)
+    nodes[1:, tree.REST] = passed[2::2] + passed[3::2]
+    return state

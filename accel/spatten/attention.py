@@ -13,12 +13,16 @@ import numpy.typing as npt
 
 from accel.spatten.arithmetic import Numbers, Stored, exact_attention, product
 from accel.spatten.config import OPERAND_BITS, Config
+from accel.spatten.one_query_kernels import attend_once
 from accel.spatten.plan import Integers
 from accel.spatten.selection import Shown
-from accel.spatten.softmax_kernels import prune_rows, softmax_rows
+from accel.spatten.softmax_kernels import prune_rows, softmax_again, softmax_rows
+from accel.spatten.topk_kernels import scratch
 
 if TYPE_CHECKING:
     from workloads.attention.attention import LayerAttention
+
+SCORES_TOGETHER = 2**16  # of several heads: they and their probabilities stay in the processor's caches
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +96,17 @@ def attend(
     shown : Shown, optional
         What of the tokens each head's query sees, where there is one query.
     """
-    rows = _Rows(config, chosen, value_keep, random, shown)
-    q = _part(stored.q, chosen.heads, chosen.queries)
-    high, low, v = (_part(plane, chosen.heads, chosen.tokens) for plane in (stored.k_high, stored.k_low, stored.v))
-    scale = stored.score_scale[chosen.heads]
-    heads, queries = len(chosen.heads), len(chosen.queries)
-    if shown is not None:
-        weighed = np.empty((heads, 1, q.shape[2]), np.float32)
-        for head in range(heads):
-            one, keys = slice(head, head + 1), np.flatnonzero(shown.mask[head])
-            probabilities = rows.compute(one, q[one], high[one, keys], low[one, keys], scale[one], keys)
-            weighed[head] = _weighed(config, probabilities, v[head, keys])
-    elif queries == 1:  # heads are rows of one table
-        probabilities = rows.compute(slice(0, heads), q, high, low, scale)
-        weighed = _weighed(config, probabilities[:, None, :], v)
-    else:
-        weighed = np.empty((heads, queries, q.shape[2]), np.float32)
-        for head in range(heads):
-            part = slice(head * queries, (head + 1) * queries)
-            one = slice(head, head + 1)
-            probabilities = rows.compute(part, q[one], high[one], low[one], scale[one].repeat(queries))
-            weighed[head] = _weighed(config, probabilities, v[head])
+    rows = _Rows(config, stored, chosen, value_keep, random, shown)
+    one_query = len(chosen.queries) == 1
+    weighed = rows.of_one_query(shown) if one_query else rows.of_many_queries()
     step = stored.value_scale[chosen.heads] / 2**config.probability_bits
     return Attended(
         output=weighed * step[:, None, None],
         again=rows.again,
         keeps=rows.keeps,
         select_cycles=rows.select_cycles,
-        kept=rows.kept if queries == 1 else None,
-        token_importance=rows.importance,
+        kept=rows.kept if one_query else None,
+        token_importance=rows.importance.astype(np.int64),
         head_importance=np.abs(weighed).sum(axis=(1, 2), dtype=np.float64) * step,
     )
 
@@ -158,18 +144,13 @@ def _part(plane: Numbers, heads: Integers, tokens: Integers) -> Numbers:
     return plane[:, tokens]
 
 
-def _weighed(config: Config, probabilities: Numbers, v: Numbers) -> Numbers:
-    """Add up values by their probabilities, exactly."""
-    rounded_up = probabilities.shape[-1] // 2  # every one by at most half a step
-    return product(probabilities, v, (2**config.probability_bits + rounded_up) * 2 ** (config.stored_value_bits - 1))
-
-
 class _Rows:
-    """All rows of a layer, computed some at a time."""
+    """All rows of a layer, and what becomes of them."""
 
     def __init__(
         self,
         config: Config,
+        stored: Stored,
         chosen: Selection,
         value_keep: float,
         random: npt.NDArray[np.uint64],
@@ -177,66 +158,75 @@ class _Rows:
     ) -> None:
         heads, keys = len(chosen.heads), len(chosen.tokens)
         rows = heads * len(chosen.queries)
-        self.config, self.random = config, random
-        self.whole = shown is not None and shown.whole
-        self.visible = np.tile(chosen.visible, heads) if shown is None else np.count_nonzero(shown.mask, axis=1)
-        self.keeps = np.maximum(1, (self.visible * value_keep).astype(np.int64))
+        self.config, self.stored, self.chosen, self.random = config, stored, chosen, random
+        visible = np.tile(chosen.visible, heads) if shown is None else np.count_nonzero(shown.mask, axis=1)
+        self.visible = visible
+        self.keeps = np.maximum(1, (visible * value_keep).astype(np.int64))
         self.again = np.zeros(rows, np.bool_)
         self.select_cycles = np.zeros(rows, np.int64)
-        self.importance = np.zeros(keys, np.int64)
-        self.kept = np.full((rows if len(chosen.queries) == 1 else 1, keys), shown is None)
-        self._live = np.empty(keys, np.float32)
+        self.importance = np.zeros(keys, np.int32)  # holds half a million rows
+        self.kept = np.empty((heads, keys), np.bool_)
+        self._room, self._chosen = scratch(keys, np.float32), np.empty(keys, np.bool_)
+        self._whole_scores = np.empty(keys, np.int32)
+        self._steps, self._low_step = np.float32(2**config.probability_bits), 2**config.lsb_bits
+        self._threshold = np.float32(config.requant_threshold if config.progressive else 0)
 
-    def compute(
-        self,
-        part: slice,
-        q: Numbers,
-        high: Numbers,
-        low: Numbers,
-        scale: npt.NDArray[np.float64],
-        keys: Integers | None = None,
+    def of_one_query(self, shown: Shown | None) -> Numbers:
+        """Compute a row in every head; return the outputs, as sums in steps."""
+        config, stored, chosen = self.config, self.stored, self.chosen
+        heads, keys = self.kept.shape
+        output = np.zeros((heads, 1, stored.v.shape[2]), np.float32)
+        attend_once(
+            (stored.q, stored.k_high, stored.k_low, stored.v), chosen.queries[0], chosen.heads, chosen.tokens,
+            np.ones((heads, keys), np.bool_) if shown is None else shown.mask,
+            shown is not None and shown.whole, stored.score_scale[chosen.heads].astype(np.float32),
+            np.float32(self._low_step), self._steps, self._threshold, self.keeps, config.topk_lanes,
+            config.topk_turn_cycles, self.random, self._room,
+            (np.empty(keys, np.int64), self._whole_scores, np.empty(keys, np.float32), self._chosen,
+             np.empty(keys, np.int32)),
+            self.again, self.select_cycles, self.kept, self.importance, output[:, 0],
+        )  # fmt: skip
+        return output
+
+    def of_many_queries(self) -> Numbers:
+        """Compute all rows, as many heads at once as the caches hold; return the outputs, as sums in steps."""
+        config, stored, chosen = self.config, self.stored, self.chosen
+        q = _part(stored.q, chosen.heads, chosen.queries)
+        high, low, v = (_part(plane, chosen.heads, chosen.tokens) for plane in (stored.k_high, stored.k_low, stored.v))
+        scale = stored.score_scale[chosen.heads].astype(np.float32)
+        heads, queries, keys = len(q), q.shape[1], high.shape[1]
+        rounded_up = keys // 2  # probabilities, every one by at most half a step
+        largest = (2**config.probability_bits + rounded_up) * 2 ** (config.stored_value_bits - 1)
+        together = max(1, SCORES_TOGETHER // (queries * keys))
+        output = np.empty(q.shape, np.float32)  # holds them exactly: they are below 2**24
+        for first in range(0, heads, together):
+            part = slice(first, min(first + together, heads))
+            probabilities = self._probabilities(part, q[part], high[part], low[part], scale[part].repeat(queries))
+            output[part] = product(probabilities, v[part], largest)
+        return output
+
+    def _probabilities(
+        self, part: slice, q: Numbers, high: Numbers, low: Numbers, scale: npt.NDArray[np.float32]
     ) -> Numbers:
-        """Return the probabilities of some rows that are kept [steps], shape (rows, tokens).
-
-        ``q`` has the rows' queries, and the planes the keys, of one head, or of one for each row. A single row may have
-        been shown only some of the ``keys``.
-        """
-        config, visible = self.config, self.visible[part]
-        steps = np.float32(2**config.probability_bits)
-        low_step = 2**config.lsb_bits
+        """Return what is kept of some heads' probabilities [steps], shape (heads, queries, keys)."""
+        config, queries = self.config, q.shape[1]
+        rows = slice(part.start * queries, part.stop * queries)
+        visible, again = self.visible[rows], self.again[rows]
         largest_query = (2 ** (OPERAND_BITS - 1) - 1) * q.shape[2]
         scores = product(q, high.transpose(0, 2, 1), largest_query * 2 ** (config.msb_bits - 1))
-        scores = scores.reshape(len(visible), -1)
-        probabilities = np.empty(scores.shape, np.float32)
-        peaks = np.empty(len(visible), np.float32)
-        if self.whole:
-            rest = product(q, low.transpose(0, 2, 1), largest_query * low_step)
-            scores = scores.astype(np.float64) * low_step + rest.reshape(scores.shape)
-            scale = scale / low_step
-        softmax_rows(scores, visible, (scale * low_step).astype(np.float32), steps, probabilities, peaks)
-        if config.progressive and not self.whole:
-            again = self.again[part] = peaks < np.float32(config.requant_threshold)
-            if again.any():
-                if len(q) == 1:
-                    q = q[:, again]
-                elif not again.all():
-                    q, low = q[again], low[again]
-                rest = product(q, low.transpose(0, 2, 1), largest_query * low_step)
-                whole = scores[again].astype(np.float64) * low_step + rest.reshape(-1, scores.shape[1])
-                second = np.empty(whole.shape, np.float32)
-                softmax_rows(
-                    whole, visible[again], scale[again].astype(np.float32), steps, second, peaks[: len(second)]
-                )
-                probabilities[again] = second
-        importance = np.zeros(scores.shape[1], np.float32)
-        kept = self.kept if keys is None else np.ones((1, len(keys)), np.bool_)
+        table = scores.reshape(len(visible), -1)
+        probabilities, peaks = np.empty(table.shape, np.float32), np.empty(len(visible), np.float32)
+        softmax_rows(table, visible, scale * np.float32(self._low_step), self._steps, probabilities, peaks)
+        again[:] = peaks < self._threshold
+        for head in np.flatnonzero(again.reshape(len(q), queries).any(axis=1)):
+            asking = np.flatnonzero(again[head * queries : (head + 1) * queries])
+            rest = product(q[head, asking], low[head].T, largest_query * self._low_step)
+            softmax_again(
+                table, rest, head * queries + asking, visible, scale, np.float32(self._low_step), self._steps,
+                self._whole_scores, probabilities,
+            )  # fmt: skip
         prune_rows(
-            probabilities, visible, self.keeps[part], config.topk_lanes, config.topk_turn_cycles, self.random,
-            self._live, kept, importance, self.select_cycles[part],
+            probabilities, visible, self.keeps[rows], config.topk_lanes, config.topk_turn_cycles, self.random,
+            self._room, self._chosen, self.importance, self.select_cycles[rows],
         )  # fmt: skip
-        if keys is None:
-            self.importance += importance.astype(np.int64)
-        else:
-            self.importance[keys] += importance.astype(np.int64)
-            self.kept[part, keys] = kept
-        return probabilities
+        return probabilities.reshape(scores.shape)

@@ -15,11 +15,12 @@ from accel.spatten.arithmetic import stored_layer
 from accel.spatten.attention import Attended, Selection, attend, compared
 from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
 from accel.spatten.fully_connected import check_widths, fully_connected
+from accel.spatten.one_query_kernels import list_fetches
 from accel.spatten.plan import Integers, Plan, RequestPlan
 from accel.spatten.selection import Mask, Shown, show
 from accel.spatten.technology import area_mm2, energy_pj
 from accel.spatten.timing_kernels import AGAIN, KEYS, VALUES
-from accel.spatten.topk_kernels import keep_largest, seeded, select_cycles
+from accel.spatten.topk_kernels import keep_largest, scratch, seeded, select_cycles
 from accel.spatten.work import Work, check_fits, fused, in_eights, plain_sum, run, unit_cycles
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
@@ -35,11 +36,15 @@ class LayerOutput:
     heads, tokens : ndarray of int64
         Which heads and queries it computed.
     output : ndarray of float64, shape (heads, tokens, head_dim)
+    alive, importance : ndarray of int64
+        Tokens that have a key, and the probability each was given [steps].
     """
 
     heads: Integers
     tokens: Integers
     output: npt.NDArray[np.float64]
+    alive: Integers
+    importance: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ def _timed(config: Config, part: _Part, now: int, free: Integers) -> tuple[Repor
             bandwidth_bound_cycles=math.ceil(counted / config.bytes_per_cycle),
             dram_bytes=traffic,
             cycle_stack=stack,
-            energy_pj=energy_pj(config, work, units, traffic),
+            energy_pj=energy_pj(config, work.head_dim, units, traffic),
             area_mm2=area_mm2(config),
             counters={
                 **units,
@@ -157,8 +162,8 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
     """Lay out the requests of a table; which tokens they ask for is not known, so: the first ones."""
     random = seeded(config.seed)
     longest = int(plan.keys.max())
-    values, live = np.empty(longest, np.int32), np.empty(longest, np.int32)
-    decides = bool((plan.low_bits > 0).any())  # a table of static bits has no second computations anywhere
+    values, room = np.empty(longest, np.int32), scratch(longest, np.int32)
+    decides = config.progressive or bool((plan.low_bits > 0).any())
     for name, part in plan.layers:
         count = part.stop - part.start
         selecting = np.zeros(count, np.int64)
@@ -166,8 +171,10 @@ def _requests(config: Config, plan: RequestPlan) -> Iterator[_Part]:
             zip(plan.exact_keys[part].tolist(), plan.exact_values[part].tolist(), plan.selects[part], strict=True)
         ):
             if selects:
-                cycles = select_cycles(n, k, config.topk_lanes, config.topk_turn_cycles, random, values, live)
-                selecting[row] = cycles if k < n else 0
+                selecting[row] = select_cycles(
+                    n, k, config.topk_lanes, config.topk_turn_cycles, random, values, room
+                )  # fmt: skip
+        selecting[plan.values[part] == plan.keys[part]] = 0  # in eights: the engine is passed by
         again = plan.low_bits[part] > 0
         work = Work.of_rows(
             name, plan.head_dim, decides=decides, late_values=True, stores_queries=False,
@@ -246,7 +253,7 @@ class _Cascade:
             error=error,
             magnitude=magnitude,
             mass=mass,
-            output=LayerOutput(self.heads, queries, attended.output),
+            output=LayerOutput(self.heads, queries, attended.output, self.tokens, attended.token_importance),
         )
 
     def _choose_tokens(self, layer: int, token: int | None) -> int:
@@ -287,7 +294,7 @@ class _Cascade:
         values = importance.astype(np.float64)
         cycles = keep_largest(
             values, len(values), count, self.config.topk_lanes, self.config.topk_turn_cycles, self.random,
-            np.empty_like(values), kept,
+            scratch(len(values), np.float64), kept,
         )  # fmt: skip
         return kept, int(cycles) - (-count // self.config.topk_lanes)
 
@@ -317,9 +324,10 @@ class _Cascade:
                 tokens, _ = in_eights(chosen.tokens, np.array([len(chosen.tokens)]))
                 pointers, lines = None, np.full(len(parts), -(-len(chosen.tokens) // line_keys))
             else:
-                if len(parts) < len(asked):
-                    asked = np.logical_or.reduceat(asked, np.cumsum(parts) - parts, axis=0)
-                tokens, pointers = in_eights(chosen.tokens[np.nonzero(asked)[1]], np.count_nonzero(asked, axis=1))
+                tokens = np.empty(len(parts) * (len(chosen.tokens) + TOKEN_BLOCK), np.int64)
+                pointers = np.empty(len(parts) + 1, np.int64)
+                list_fetches(asked, parts, chosen.tokens, TOKEN_BLOCK, tokens, pointers)
+                tokens = tokens[: pointers[-1]]
                 lines = -(-np.diff(pointers) // line_keys)
             work.add_jobs(
                 kind, tokens, bursts, count=len(parts), pointers=pointers, need=lines * parts, in_order=in_order

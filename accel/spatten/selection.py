@@ -22,7 +22,7 @@ from accel.spatten.arithmetic import Numbers, Stored
 from accel.spatten.config import Config
 from accel.spatten.plan import Integers
 from accel.spatten.softmax_kernels import softmax_rows
-from accel.spatten.topk_kernels import keep_largest
+from accel.spatten.topk_kernels import keep_largest, scratch
 from accel.spatten.work import IDLE_LATENCY
 
 Mask = npt.NDArray[np.bool_]
@@ -71,7 +71,7 @@ def show(
     if config.selection in ("window", "heads"):
         newest = int(tokens[-1])
         inside = (tokens < config.sink_tokens) | (tokens > newest - config.recent_tokens)
-        mask = np.broadcast_to(inside, (len(heads), len(tokens)))
+        mask = np.tile(inside, (len(heads), 1))
         if config.selection == "heads" and retrieval is not None:
             mask = mask | retrieval[heads][:, None]
         return None if mask.all() else Shown(mask)
@@ -95,11 +95,11 @@ def _pages(config: Config, q: Numbers, high: Numbers, random: npt.NDArray[np.uin
     scores = np.maximum(q[:, None] * least, q[:, None] * most).sum(axis=2, dtype=np.float64)
     scores[:, -1] = np.inf  # what is generated is close to what was generated last
     kept = np.empty((heads, pages), np.bool_)
-    live = np.empty(pages)
+    room = scratch(pages, np.float64)
     selecting = 0
     for head in range(heads):
         lanes, turn = config.topk_lanes, config.topk_turn_cycles
-        selecting += int(keep_largest(scores[head], pages, chosen, lanes, turn, random, live, kept[head]))
+        selecting += int(keep_largest(scores[head], pages, chosen, lanes, turn, random, room, kept[head]))
         selecting += -(-chosen // lanes)
     mask = kept.repeat(config.page_tokens, axis=1)[:, :tokens]
     read = _read_bytes(config, heads, 2 * pages, head_dim)

@@ -124,7 +124,38 @@ def softmax_rows(scores, counts, scales, steps, probabilities, peaks):
 
 
 @lean_kernel
-def prune_rows(probabilities, counts, keeps, lanes, turn_cycles, random, live, kept, importance, cycles):
+def softmax_again(scores, rest, rows, counts, scales, low_step, steps, scratch, probabilities):
+    """Compute some rows again: with the rest of their scores, shape (rows again, keys), that all bits make.
+
+    ``rows`` are their numbers, ``low_step`` what a score of first bits is in those of all bits; ``scratch`` is int32.
+    """
+    step = np.int64(low_step)
+    for place in range(len(rows)):
+        row = rows[place]
+        count = counts[row]
+        for i in range(count):
+            scratch[i] = np.int32(np.int64(scores[row, i]) * step + np.int64(rest[place, i]))
+        softmax_row(scratch, count, scales[row], steps, probabilities[row])
+
+
+@lean_kernel
+def prune_row(line, count, keep, lanes, turn_cycles, random, room, chosen, importance):
+    """Add up what every key was given, then put to zero what is not among the largest; return what selecting took.
+
+    As ``prune_rows``, of one row; where everything is kept ``chosen`` is not written.
+    """
+    for i in range(count):
+        importance[i] += np.int32(line[i])
+    if keep >= count:
+        return 0
+    cycles = keep_largest(line, count, keep, lanes, turn_cycles, random, room, chosen)
+    for i in range(count):
+        line[i] = line[i] if chosen[i] else ZERO
+    return cycles
+
+
+@lean_kernel
+def prune_rows(probabilities, counts, keeps, lanes, turn_cycles, random, room, chosen, importance, cycles):
     """Add up what every key was given, then put to zero what is not among a row's ``keeps`` largest.
 
     Parameters
@@ -133,21 +164,16 @@ def prune_rows(probabilities, counts, keeps, lanes, turn_cycles, random, live, k
         Changed.
     counts, keeps : ndarray of int64, shape (rows,)
         Keys a row sees, and how many of them it keeps.
-    lanes, turn_cycles, random, live
-        As for ``quick_select``; ``live`` is float32.
-    kept : ndarray of bool, shape (rows, keys), or (1, keys)
-        Which were kept; of the last row, if there is room for one only.
-    importance : ndarray of float32, shape (keys,)
+    lanes, turn_cycles, random, room
+        As for ``quick_select``, of float32.
+    chosen : ndarray of bool, shape (keys,)
+        Scratch.
+    importance : ndarray of int32, shape (keys,)
         Added to [steps].
     cycles : ndarray of int64, shape (rows,)
         Written: what selecting took; 0 where everything was kept.
     """
     for row in range(len(counts)):
-        count, line, chosen = counts[row], probabilities[row], kept[min(row, len(kept) - 1)]
-        for i in range(count):
-            importance[i] += line[i]
-        cycles[row] = 0
-        if keeps[row] < count:
-            cycles[row] = keep_largest(line, count, keeps[row], lanes, turn_cycles, random, live, chosen)
-            for i in range(count):
-                line[i] = line[i] if chosen[i] else ZERO
+        cycles[row] = prune_row(
+            probabilities[row], counts[row], keeps[row], lanes, turn_cycles, random, room, chosen, importance
+        )

@@ -12,14 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 
 from accel.spatten.config import OPERAND_BITS, PRESETS, Config
 from accel.technology import MemoryBank, sram_bank, tables
 from workloads.units import BITS_PER_BYTE
-
-if TYPE_CHECKING:
-    from accel.spatten.work import Work
 
 COMPONENTS = ("qk", "softmax", "topk", "pv", "key_sram", "value_sram", "dram")
 FLOAT_STEPS = 8  # multiplications and additions of a score
@@ -41,13 +37,15 @@ def area_mm2(config: Config) -> dict[str, float]:
     }
 
 
-def energy_pj(config: Config, work: Work, units: Mapping[str, int], dram_bytes: Mapping[str, int]) -> dict[str, float]:
+def energy_pj(
+    config: Config, head_dim: int, units: Mapping[str, int], dram_bytes: Mapping[str, int]
+) -> dict[str, float]:
     """Return the energy of every component [pJ].
 
     Parameters
     ----------
     config : Config
-    work : Work
+    head_dim : int
     units : mapping of str to int
         Busy cycles of every unit, as ``work.unit_cycles`` counts them.
     dram_bytes : mapping of str to int
@@ -57,7 +55,7 @@ def energy_pj(config: Config, work: Work, units: Mapping[str, int], dram_bytes: 
     score = FLOAT_STEPS * (published["multiply_float32_pj"] + published["add_float32_pj"])
     bank = _bank(config)
     line_bits = OPERAND_BITS * config.multipliers
-    used = config.keys_per_cycle(work.head_dim) * work.head_dim
+    used = config.keys_per_cycle(head_dim) * head_dim
     return {
         "qk": units["qk_cycles"] * used * multiply,
         "softmax": units["softmax_cycles"] * config.softmax_lanes * score,

@@ -5,18 +5,26 @@ top-k engine; latency and random stream as the authors' released model has them:
 ``ceil(m / lanes)`` cycles and a few to turn round, and pivots come from a 48-bit linear congruential generator (the one
 of java.util.Random), so that published latencies can be reproduced draw for draw.
 
-Elements move as in the engine's FIFOs: candidates below the pivot, or above it, in their order. Which side goes on is
-known after a count, so only that side is written. O(n) expected.
+Candidates go on as in the engine's FIFOs, those below the pivot or those above it, in their order. Here they stay where
+they are and a bit says which they are, 64 compared at once, until few are left among many. O(n) expected.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
-from accel.jit import lean_kernel
+from accel.jit import inlined_kernel, lean_kernel
+from accel.spatten.lanes import LANES, bits_set, lanes_below, lanes_equal, lowest_set
 
+Scratch = tuple[npt.NDArray[Any], npt.NDArray[np.uint64]]
 MULTIPLIER, INCREMENT, MASK = np.uint64(0x5DEECE66D), np.uint64(0xB), np.uint64(2**48 - 1)
 TO_31_BITS, TO_32_BITS = np.uint64(17), np.uint64(16)
+ONE, EVERY = np.uint64(1), np.uint64(2**64 - 1)
+CANDIDATES, BELOW, EQUAL = range(3)  # rows of masks
+SPARSE = 4  # values for each candidate, from which on candidates are moved together
 HALF, WHOLE = np.int64(2**31), np.int64(2**32)
 
 
@@ -46,8 +54,50 @@ def draw_below(random, bound):
             return value
 
 
+def scratch(count: int, dtype: npt.DTypeLike) -> Scratch:
+    """Return room for selecting among up to so many values: themselves, and bits that say which are candidates."""
+    words = max(1, -(-count // LANES))
+    return np.zeros(words * LANES, dtype), np.empty((3, words), np.uint64)
+
+
+@inlined_kernel
+def candidate(masks, number):
+    """Return the place of a candidate, counted in their order."""
+    word = np.int64(0)
+    while number >= bits_set(masks[CANDIDATES, word]):
+        number -= bits_set(masks[CANDIDATES, word])
+        word += 1
+    mask = masks[CANDIDATES, word]
+    for _ in range(number):
+        mask &= mask - ONE
+    return word * LANES + lowest_set(mask)
+
+
+@inlined_kernel
+def all_candidates(masks, count):
+    """Mark the first values as candidates; return the words that takes."""
+    words = (count + LANES - 1) // LANES
+    for word in range(words):
+        masks[CANDIDATES, word] = EVERY
+    if count % LANES > 0:
+        masks[CANDIDATES, words - 1] = (ONE << np.uint64(count % LANES)) - ONE
+    return words
+
+
+@inlined_kernel
+def close_ranks(live, masks, words):
+    """Move the candidates to the front, in their order."""
+    n = np.int64(0)
+    for word in range(words):
+        mask = masks[CANDIDATES, word]
+        while mask > 0:
+            live[n] = live[word * LANES + lowest_set(mask)]
+            n += 1
+            mask &= mask - ONE
+
+
 @lean_kernel
-def quick_select(values, count, rank, lanes, turn_cycles, random, live):
+def quick_select(values, count, rank, lanes, turn_cycles, random, room):
     """Find the value of a rank.
 
     Parameters
@@ -61,8 +111,8 @@ def quick_select(values, count, rank, lanes, turn_cycles, random, live):
         Comparators of an array; cycles a round takes beyond those of its candidates.
     random : ndarray of uint64, shape (1,)
         State of the pivots' generator.
-    live : ndarray, shape (at least count,), of values' type
-        Scratch.
+    room : tuple of ndarray
+        From ``scratch``, for at least ``count`` values of the same type.
 
     Returns
     -------
@@ -71,45 +121,48 @@ def quick_select(values, count, rank, lanes, turn_cycles, random, live):
     ties, surplus : int
         How many of the values equal to it have to be kept, so that ``count - rank`` are, and how many have not.
     """
-    cycles = 0
-    remaining = values[:count]
-    while True:
-        m = len(remaining)
-        if m == 0:
-            return values[0], cycles, 0, 0
+    live, masks = room
+    for i in range(count):
+        live[i] = values[i]
+    words = all_candidates(masks, count)
+    m, cycles = count, 0
+    while m > 0:
         cycles += (m + lanes - 1) // lanes + turn_cycles
-        pivot = remaining[draw_below(random, m)]
-        below, equal = np.int32(0), np.int32(0)
-        for i in range(m):
-            below = np.int32(below + np.int32(remaining[i] < pivot))
-            equal = np.int32(equal + np.int32(remaining[i] == pivot))
+        pivot = live[candidate(masks, draw_below(random, m))]
+        below, equal = np.int64(0), np.int64(0)
+        for word in range(words):
+            mask, begin = masks[CANDIDATES, word], word * LANES
+            masks[BELOW, word] = mask & lanes_below(live, begin, pivot)
+            masks[EQUAL, word] = mask & lanes_equal(live, begin, pivot)
+            below += bits_set(masks[BELOW, word])
+            equal += bits_set(masks[EQUAL, word])
         if below <= rank < below + equal:
             return pivot, cycles, below + equal - rank, rank - below
-        n = np.uint64(0)
         if rank < below:
-            for i in range(m):
-                value = remaining[i]
-                live[n] = value
-                n += np.uint64(value < pivot)
+            m = below
+            for word in range(words):
+                masks[CANDIDATES, word] = masks[BELOW, word]
         else:
+            m -= below + equal
             rank -= below + equal
-            for i in range(m):
-                value = remaining[i]
-                live[n] = value
-                n += np.uint64(value > pivot)
-        remaining = live[: np.int64(n)]
+            for word in range(words):
+                masks[CANDIDATES, word] &= ~(masks[BELOW, word] | masks[EQUAL, word])
+        if words > 1 and m * SPARSE <= words * LANES:
+            close_ranks(live, masks, words)
+            words = all_candidates(masks, m)
+    return values[0], cycles, 0, 0
 
 
 @lean_kernel
-def select_cycles(count, rank, lanes, turn_cycles, random, values, live):
+def select_cycles(count, rank, lanes, turn_cycles, random, values, room):
     """Return what finding a rank among so many random numbers takes: the release's latency of a list."""
     for i in range(count):
         values[i] = draw(random)
-    return quick_select(values, count, rank, lanes, turn_cycles, random, live)[1]
+    return quick_select(values, count, rank, lanes, turn_cycles, random, room)[1]
 
 
 @lean_kernel
-def keep_largest(values, count, keep, lanes, turn_cycles, random, live, kept):
+def keep_largest(values, count, keep, lanes, turn_cycles, random, room, kept):
     """Mark the largest values, the first of those that tie with the smallest kept; return the selection's cycles.
 
     ``kept`` (bool) is written up to ``count``. Keeping none, or all, is decided without the engine.
@@ -117,7 +170,7 @@ def keep_largest(values, count, keep, lanes, turn_cycles, random, live, kept):
     if keep <= 0 or keep >= count:
         kept[:count] = keep > 0
         return 0
-    threshold, cycles, ties, surplus = quick_select(values, count, count - keep, lanes, turn_cycles, random, live)
+    threshold, cycles, ties, surplus = quick_select(values, count, count - keep, lanes, turn_cycles, random, room)
     if surplus == 0:
         for i in range(count):
             kept[i] = values[i] >= threshold

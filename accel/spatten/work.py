@@ -278,6 +278,8 @@ def in_eights(tokens: Integers, counts: Integers) -> tuple[Integers, Integers]:
 
 def fused(heads: Integers, together: int) -> tuple[Integers, Integers]:
     """Return the number of the group that each of some heads, rising, is in, and how many each group has."""
+    if together == 1:
+        return np.arange(len(heads)), np.ones(len(heads), np.int64)
     stored = heads // together
     group = np.concatenate(([0], np.cumsum(stored[1:] > stored[:-1])))
     return group, np.bincount(group)

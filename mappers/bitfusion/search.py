@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from accel.bitfusion import kernels as machine_kernels
 from accel.bitfusion.config import Config, costs
@@ -13,7 +14,7 @@ from accel.bitfusion.model import MACHINE
 from accel.bitfusion.plan import Plan
 from mappers.bitfusion import search_kernels as kernels
 from workloads.errors import ConfigError
-from workloads.layers import LayerTable
+from workloads.layers import IntArray, LayerTable
 from workloads.units import BITS_PER_BYTE
 
 
@@ -84,11 +85,8 @@ def search(
     unit_pj = np.array([costs(config).unit_pj for config in configs])
     lengths = [len(table) for table in tables]
     machine_of = np.repeat(np.arange(len(tables)), lengths)
-    mappings = np.zeros((len(layers), machine_kernels.MAPPING_COLUMNS), np.int64)
-    status = np.zeros(len(layers), np.int64)
     tally = np.zeros(2, np.int64)
-    space = np.array([kernels.ALL if config.mapping == "all" else kernels.PUBLISHED for config in configs], np.int64)
-    kernels.best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mappings, status, tally)
+    mappings, status = map_layers(layers, machines, machine_of, unit_pj, bounded=bounded, tally=tally)
     plans: list[Plan | ConfigError] = []
     ends = np.cumsum(lengths)
     for config, table, start, end in zip(configs, tables, ends - lengths, ends, strict=True):
@@ -97,6 +95,30 @@ def search(
             _buffer_too_small(config, table, int(unlaid[0])) if unlaid.size else Plan(table, mappings[start:end])
         )
     return plans, SearchEffort(int(tally[0]), int(tally[1]))
+
+
+def map_layers(
+    layers: IntArray,
+    machines: IntArray,
+    machine_of: IntArray,
+    unit_pj: npt.NDArray[np.float64],
+    *,
+    bounded: bool = True,
+    tally: IntArray | None = None,
+) -> tuple[IntArray, IntArray]:
+    """Find the best mapping of layers that may run on different machines; arrays as the kernel takes them.
+
+    Returns
+    -------
+    mappings : ndarray of int64, shape (n, 6)
+    status : ndarray of int64, shape (n,)
+        0 where a mapping was found, otherwise no tile of the layer fits.
+    """
+    mappings = np.zeros((len(layers), machine_kernels.MAPPING_COLUMNS), np.int64)
+    status = np.zeros(len(layers), np.int64)
+    counted = np.zeros(2, np.int64) if tally is None else tally
+    kernels.best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, status, counted)
+    return mappings, status
 
 
 def _buffer_too_small(config: Config, table: LayerTable, index: int) -> ConfigError:

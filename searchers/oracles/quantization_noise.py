@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from workloads.layers import ACT_BITS, WGT_BITS, LayerTable
+from workloads.layers import ACT_BITS, WGT_BITS, IntArray, LayerTable
 
 
 def quantization_noise_db(table: LayerTable, largest_macs: float) -> float:
@@ -28,7 +28,11 @@ def quantization_noise_db(table: LayerTable, largest_macs: float) -> float:
     largest_macs : float
         Multiply-accumulates of the largest network of the family, same batch.
     """
-    macs = table.macs
+    return noise_db(table.values, table.macs, largest_macs)
+
+
+def noise_db(rows: IntArray, macs: IntArray, largest_macs: float) -> float:
+    """Return the noise proxy of layers as rows, shape (n, 15), with the multiply-accumulates of each."""
     total = float(macs.sum())
-    noise = 4.0 ** -table.values[:, ACT_BITS].astype(float) + 4.0 ** -table.values[:, WGT_BITS].astype(float)
+    noise = 4.0 ** -rows[:, ACT_BITS].astype(float) + 4.0 ** -rows[:, WGT_BITS].astype(float)
     return 10.0 * math.log10(float(np.dot(noise, macs)) / total * largest_macs / total)

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from accel.spatten import PRESETS, RequestPlan, simulate
-from accel.spatten.topk_kernels import seeded, select_cycles
+from accel.spatten.topk_kernels import scratch, seeded, select_cycles
 from mappers.spatten import best_plan
 from workloads.attention.attention import Attention, held_attention
 from workloads.attention.requests import RequestTable, read_requests
@@ -84,8 +84,8 @@ EXPECTED_BY_LANES = {1: 3474, 2: 1756, 4: 901, 8: 471, 16: 258, 32: 152, 64: 98.
 def latencies(
     random: NDArray[np.uint64], count: int, rank: int, *, lanes: int = LANES, turn: int = TURN, draws: int = DRAWS
 ) -> NDArray[np.int64]:
-    values, live = np.empty(LONGEST, np.int32), np.empty(LONGEST, np.int32)
-    return np.array([select_cycles(count, rank, lanes, turn, random, values, live) for _ in range(draws)])
+    values, room = np.empty(LONGEST, np.int32), scratch(LONGEST, np.int32)
+    return np.array([select_cycles(count, rank, lanes, turn, random, values, room) for _ in range(draws)])
 
 
 def test_the_published_table_is_one_stream() -> None:

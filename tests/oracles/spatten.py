@@ -177,7 +177,6 @@ class Machine:
             row.keys, row.values = self.keys[row.query.group], self.values[row.query.group]
             row.keys.users += 1
             row.values.users += 1
-        self.drops = any(row.query.values < row.query.keys for row in self.rows)
 
         self.blocks: deque[tuple[Row | None, list[Burst]]] = deque()  # and the row that they wait for
         if layer.stores_queries:
@@ -391,7 +390,7 @@ class Machine:
 
     def choose_values(self, row: Row, now: int) -> None:
         members = [each for each in self.rows if each.values is row.values]
-        if row is (members[-1] if self.drops else members[0]):
+        if row is members[0 if row.values.fetch.in_order else -1]:
             row.values.ready = now
 
     # Probability x V

@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accel.spatten import PRESETS, Config
+from accel.spatten import PRESETS, Config, model, simulate
 from accel.spatten import timing_kernels as timing
 from accel.spatten.plan import Integers
 from accel.spatten.work import Work, in_eights, run
+from mappers.spatten import best_plan, request_plan
 from tests.oracles.spatten import Fetch, Layer, Query
 from tests.oracles.spatten import run as oracle_run
+from tests.property import test_spatten_function as tiny
+from workloads.attention.requests import RequestTable
 
 CASES, CASES_A_TEST = 600, 60
 
@@ -144,3 +147,63 @@ def check(case: int) -> None:
 def test_layers_end_in_the_cycle_the_oracle_ends_in(first: int) -> None:
     for case in range(first, first + CASES_A_TEST):
         check(case)
+
+
+class Beside:
+    """Times every layer of a run with the oracle too, on channels of its own."""
+
+    def __init__(self, config: Config, patch: pytest.MonkeyPatch) -> None:
+        self.free, self.layers = [0] * config.hbm_channels, 0
+        patch.setattr(model, "run", self.run)
+
+    def run(self, config: Config, work: Work, start: int, free: Integers) -> tuple[int, dict[str, int]]:
+        layer = as_layer(work)
+        end, stack = run(config, work, start, free)
+        oracle_end, self.free = oracle_run(config, layer, start, self.free)
+        assert (end, free.tolist()) == (oracle_end, self.free)
+        self.layers += 1
+        return end, stack
+
+
+@pytest.mark.parametrize("selection", ["none", "window", "heads", "pages", "top_p"])
+def test_layers_of_attention_end_as_the_oracles(selection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for case in range(30):
+        draw = np.random.default_rng((case, len(selection)))
+        config = replace(tiny.random_config(draw, selection), overlap=True, hbm_burst_bytes=32)
+        workload = tiny.random_attention(draw, generates=selection != "none" or bool(draw.integers(2)))
+        beside = Beside(config, monkeypatch)
+        report = simulate(config, best_plan(config, workload), compare=False)
+        assert beside.layers == len(report.layers)
+
+
+def random_table(draw: np.random.Generator) -> RequestTable:
+    """Draw requests of a few layers of two steps, of all kinds that published tables have."""
+    steps, layers, heads = int(draw.integers(1, 3)), int(draw.integers(1, 3)), int(draw.integers(1, 6))
+    step, layer, head = np.unravel_index(np.arange(steps * layers * heads), (steps, layers, heads))
+    length = draw.integers(8, 90, len(step))
+    keys = draw.integers(1, length + 1)
+    values = np.where(draw.random(len(step)) < 0.3, keys, draw.integers(1, keys + 1))
+    return RequestTable(
+        name="drawn",
+        iteration=step,
+        layer=layer,
+        head=head,
+        head_dim=np.full(len(step), draw.choice([32, 64])),
+        length=length,
+        keys=keys,
+        key_bits=draw.choice([4, 6, 8, 12], len(step)) if draw.integers(2) else np.full(len(step), 6),
+        requantised=draw.random(len(step)) < draw.choice([0.0, 0.2, 1.0]),
+        requant_bits=np.full(len(step), 4),
+        values=values,
+        value_bits=draw.choice([0, 4, 6, 8], len(step)),
+    )
+
+
+def test_layers_of_requests_end_as_the_oracles(monkeypatch: pytest.MonkeyPatch) -> None:
+    for case in range(100):
+        draw = np.random.default_rng(case)
+        config = random_config(draw)
+        beside = Beside(config, monkeypatch)
+        plan = request_plan(random_table(draw))
+        simulate(config, plan)
+        assert beside.layers == len(plan.layers)

@@ -284,7 +284,8 @@ def test_help_names_every_command() -> None:
 
 PRESETS = [
     *(f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "spatten")),
-    *("spatten paper-1/8", "spatten hbm2", "outerspace paper"),
+    *("spatten paper-1/8", "spatten hbm2"),
+    *("dense_attention paper", "dense_attention paper-1/8", "a3 paper", "mnnfast paper", "outerspace paper"),
 ]
 FILES = (
     "TABLE.csv", "TOPOLOGY.csv", "MODEL.onnx", "PROBLEM.yaml", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz",
@@ -295,7 +296,13 @@ FILES = (
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("machines", ["bitfusion", "bitserial", "systolic", "sparch", "spatten", "outerspace"]),
+        (
+            "machines",
+            [
+                *("bitfusion", "bitserial", "systolic", "sparch", "spatten"),
+                *("dense_attention", "a3", "mnnfast", "outerspace"),
+            ],
+        ),
         ("presets", PRESETS),
         ("networks", list(NETWORKS)),
         ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, *ATTENTION_WORKLOADS, *FILES]),

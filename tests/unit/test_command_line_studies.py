@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from searchers.problem import Problem
-from searchers.quantities import QUANTITIES
-from sextant.studies import kept_points, kept_study
+from searchers.kept import kept_points, kept_study
+from searchers.layer_problem import LayerProblem as Problem
 from tests.command_line import Ran, sextant
 
 StudyFile = Callable[..., Path]
@@ -89,12 +88,14 @@ def test_the_tables_hold_every_point_and_the_front(finished: tuple[Path, Ran]) -
     assert len(points) == 40
     assert 1 <= len(front) < 40
     assert all(row in points for row in front)
-    assert {"generation", "place", "state", "reason", "violation", *QUANTITIES} <= set(points[0])
+    assert {"generation", "place", "state", "reason", "violation", *kept_study(folder).problem.quantities} <= set(
+        points[0]
+    )
     assert {"bits.activations", "bits.weights", "machine.rows", "machine.columns"} <= set(points[0])
     study = kept_study(folder)
     kept = kept_points(study, folder)
     for row, point in zip(points, kept, strict=True):
-        assert {name: float(row[name]) for name in QUANTITIES} == point.outcome.quantities
+        assert {name: float(row[name]) for name in study.problem.quantities} == point.outcome.quantities
         assert row["machine.rows"] in ("4", "8")
         assert len(row["bits.weights"].split("-")) == len(rows(folder / "chosen_layers.csv"))
 

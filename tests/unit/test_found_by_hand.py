@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from searchers.kept import kept_study
+from searchers.outcome import Outcome
+from searchers.store import Point, Store
 from sextant.__main__ import command
 from workloads.catalog import build_table
 from workloads.errors import OutputError, SextantError, StoreError, WorkloadError
@@ -97,9 +100,13 @@ def test_a_study_that_goes_wrong_later(tmp_path: Path) -> None:
     assert "--budget = 10, need at least 40" in str(failure("resume", str(folder), "--budget", "10"))
     assert (folder / "options.toml").read_text(encoding="utf-8") == options
     assert isinstance(failure("export", str(folder), "--csv", "/dev/full"), OutputError)
+    with Store(folder, kept_study(folder).key) as store:
+        point = store.points()[3]
     with sqlite3.connect(folder / "study.sqlite") as database:
-        database.execute("UPDATE points SET quantities = '{\"a\": 1}' WHERE place = 3")
+        database.execute("DELETE FROM points WHERE number = 3")
     database.close()
+    with Store(folder, kept_study(folder).key) as store:
+        store.add([Point(0, 3, point.genome, Outcome({"a": 1.0}))])
     for name in ("resume", "export", "plot"):
         error = failure(name, str(folder))
         assert isinstance(error, StoreError)
@@ -107,9 +114,6 @@ def test_a_study_that_goes_wrong_later(tmp_path: Path) -> None:
 
 
 def test_a_refused_resume_leaves_the_options_alone(tmp_path: Path) -> None:
-    from searchers.store import Store
-    from sextant.studies import kept_study
-
     folder = finished(tmp_path)
     options = (folder / "options.toml").read_text(encoding="utf-8")
     with Store(folder, kept_study(folder).key):

@@ -16,7 +16,7 @@ from accel.config import Limit, Number, OneOf, Share, Switch, Whole, limits
 from accel.report import Report
 from accel.spatten import PRESETS, Config, Plan, RequestPlan, roofline, simulate
 from accel.spatten.softmax_kernels import exponential, softmax_rows
-from accel.spatten.topk_kernels import draw, draw_below, keep_largest, quick_select, seeded
+from accel.spatten.topk_kernels import draw, draw_below, keep_largest, quick_select, scratch, seeded
 from mappers.spatten import (
     DENSE_HEAD_LAYERS,
     DENSE_TOKEN_LAYERS,
@@ -237,7 +237,7 @@ def test_the_largest_are_kept_in_their_order_and_the_first_of_ties(kind: type[np
         before = values.copy()
         kept = np.ones(count + 1, np.bool_)
         kept[:count] = np.arange(count) % 2
-        cycles = keep_largest(values, count, keep, 16, 3, state, np.empty(count, kind), kept)
+        cycles = keep_largest(values, count, keep, 16, 3, state, scratch(count, kind), kept)
         # A stable sort of falling values has the first of those that tie first; -0 and 0 tie.
         expected = np.zeros(count, np.bool_)
         expected[np.argsort(-values, kind="stable")[:keep]] = True
@@ -257,8 +257,8 @@ def test_quick_select_is_the_one_of_the_textbook(kind: type[np.floating]) -> Non
         if rank == len(values):
             continue
         lanes, turn = (1, 3, 16, 64)[case % 4], case % 5
-        live = np.empty(len(values), kind)
-        value, cycles, ties, surplus = quick_select(values, len(values), rank, lanes, turn, state, live)
+        room = scratch(len(values), kind)
+        value, cycles, ties, surplus = quick_select(values, len(values), rank, lanes, turn, state, room)
         expected = np.sort(values)[rank]
         assert (value, cycles) == selected(values.tolist(), rank, lanes, turn, java)
         assert value == expected

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from accel.bitfusion import PRESETS
+from searchers.algorithm import ALGORITHMS
+from searchers.machines import MACHINES
 from searchers.problem import Outcome
 from searchers.quantities import QUANTITIES
 from searchers.space import Choice, Integer, Real, Vector
@@ -60,7 +62,7 @@ def test_fixed_fields_change_the_machine_and_are_not_searched(study_file: StudyF
     )
     assert study.problem.space.knobs["machine.clock_hz"] == Real(1e8, 1e9)
     assert "machine.columns" not in study.problem.space.knobs
-    config, _ = study.problem.build([0] * len(study.problem.space))
+    ((config, _),) = study.problem.situations([0] * len(study.problem.space))
     assert config == dataclasses.replace(PRESETS["paper"], rows=4, columns=8, clock_hz=1e8)
 
 
@@ -70,15 +72,16 @@ BAD = [
     # sections and keys
     (
         {"seed": "sede = 3"},
-        "sede = 3, need one of name, seed, budget, algorithm, network, bits, machine, objectives, constraints",
+        "sede = 3, need one of name, seed, budget, algorithm, network, bits, workload, machine, corners, accuracy, "
+        "objectives, constraints, workers",
     ),
     ({"algorithm": "[algorithm]\npopulace = 16"}, "algorithm.populace = 16, need one of name, population"),
-    ({"network": '[network]\nname = "resnet18"\nbatch = 2'}, "network.batch = 2, need one of name"),
+    ({"network": '[network]\nname = "resnet18"\nbatch = 2'}, "network.batch = 2, need one of keep, name"),
     (
         {"network": '[network]\nfamily = "once-for-all"\nkernels = [3]'},
-        "network.kernels = [3], need one of batch, depth, expansion, family, image_size, kernel, width",
+        "network.kernels = [3], need one of batch, depth, expansion, family, image_size, keep, kernel, width",
     ),
-    ({"bits": "[bits]\nweight = [2]"}, "bits.weight = [2], need one of activations, weights"),
+    ({"bits": "[bits]\nweight = [2]"}, "bits.weight = [2], need one of activations, weights, per, ends"),
     ({"machine": "[machine]\nrow = [4]"}, f"machine.row = [4], need one of name, preset, {FIELDS}, {SWITCHES}"),
     (
         {"constraints": '[[constraints]]\nquantity = "edp"\nbelow = 1'},
@@ -93,12 +96,18 @@ BAD = [
     ({"algorithm": "[algorithm]\npopulation = 1"}, "algorithm.population = 1, need a whole number, 2..100000"),
     ({"algorithm": '[algorithm]\npopulation = "9"'}, "algorithm.population = 9, need a whole number, 2..100000"),
     # algorithm, network, machine
-    ({"algorithm": '[algorithm]\nname = "luck"'}, "algorithm.name = luck, need one of random, nsga2"),
+    ({"algorithm": '[algorithm]\nname = "luck"'}, "algorithm.name = luck, need one of " + ", ".join(ALGORITHMS)),
     ({"algorithm": "algorithm = 4"}, "algorithm = 4, need a table [algorithm]"),
     ({"algorithm": "network = 4", "network": ""}, "network = 4, need a table [network]"),
     ({"network": ""}, "network is missing, need a table [network]"),
-    ({"network": "[network]"}, "network.family is missing, need once-for-all, or network.name"),
-    ({"network": '[network]\nfamily = "vgg"'}, "network.family = vgg, need once-for-all, or network.name"),
+    (
+        {"network": "[network]"},
+        "network.family is missing, need once-for-all, proxylessnas, tiny-residual, or network.name",
+    ),
+    (
+        {"network": '[network]\nfamily = "vgg"'},
+        "network.family = vgg, need once-for-all, proxylessnas, tiny-residual, or network.name",
+    ),
     (
         {"network": '[network]\nfamily = "once-for-all"\nimage_size = [128, 130]'},
         f"network.image_size = [128, 130], need a list of values out of {SIZES}",
@@ -114,7 +123,7 @@ BAD = [
     ({"network": '[network]\nfamily = "once-for-all"\nwidth = 2.0'}, "network.width = 2.0, need one of 1.0, 1.2"),
     ({"network": '[network]\nfamily = "once-for-all"\nbatch = 0'}, "network.batch = 0, need a whole number, 1..4096"),
     ({"machine": ""}, "machine is missing, need a table [machine]"),
-    ({"machine": '[machine]\nname = "tpu"'}, "machine.name = tpu, need one of bitfusion"),
+    ({"machine": '[machine]\nname = "tpu"'}, "machine.name = tpu, need one of " + ", ".join(MACHINES)),
     ({"machine": '[machine]\npreset = "best"'}, "machine.preset = best, need one of paper"),
     # what may be chosen
     ({"bits": "[bits]\nweights = [2, 4]"}, "bits = weights, need both activations and weights, or neither"),

@@ -84,6 +84,9 @@ def test_a_miss_is_an_exit_code_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert shown.exit_code == 1
     assert "1 numbers: 0 pass, 1 miss, 0 explained, 0 shown only" in shown.output
     assert (tmp_path / "validation.csv").read_text(encoding="utf-8").count("\n") == 2
+    page = (tmp_path / "validation.html").read_text(encoding="utf-8")
+    assert "1 numbers: 0 pass, 1 miss" in page
+    assert page.count("<tr>") == 2
 
 
 def test_an_explained_difference_does_not_gate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,13 +26,14 @@ def divisible_by_8(channels: float) -> int:
 
 
 class Stem(NamedTuple):
-    """First convolution, 3 x 3 with stride 2, to ``width`` channels."""
+    """First convolution, 3 x 3, to ``width`` channels."""
 
     width: int
+    stride: int = 2
 
     def add(self, network: Network, source: str) -> str:
         """Add the layer and return what it makes."""
-        return network.conv("first_conv", source, self.width, 3, stride=2)
+        return network.conv("first_conv", source, self.width, 3, stride=self.stride)
 
 
 class Block(NamedTuple):
@@ -44,8 +45,8 @@ class Block(NamedTuple):
         Prefix of the layers' names.
     kernel, stride : int
         Window and step of the depthwise convolution [elements].
-    expansion : int
-        Middle channels per input channel; 1 has no expanding layer.
+    expansion : float
+        Middle channels per input channel; 1 has no expanding layer, a fraction makes them a whole number.
     out_c : int
         Output channels.
     squeeze : bool
@@ -55,13 +56,13 @@ class Block(NamedTuple):
     name: str
     kernel: int
     stride: int
-    expansion: int
+    expansion: float
     out_c: int
     squeeze: bool = False
 
     def add(self, network: Network, source: str) -> str:
         """Add the block's layers and return what they make."""
-        middle = network.shape(source).c * self.expansion
+        middle = int(network.shape(source).c * self.expansion)
         result = source
         if self.expansion > 1:
             result = network.conv(f"{self.name}.expand", result, middle, 1)
@@ -78,7 +79,7 @@ class Block(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Last convolution, 1 x 1, then global pooling and the classifier of 1000 classes.
+    """Last convolution, 1 x 1, then global pooling and the classifier.
 
     Attributes
     ----------
@@ -88,42 +89,47 @@ class Head(NamedTuple):
         Its output channels.
     mix : int
         Channels of a further layer ``feature_mix`` after the pooling; 0 has none.
+    classes : int
+        Outputs of the classifier.
     """
 
     name: str
     width: int
     mix: int = 0
+    classes: int = 1000
 
     def add(self, network: Network, source: str) -> str:
         """Add the layers and return what they make."""
         result = network.pool("pool", network.conv(self.name, source, self.width, 1))
         if self.mix:
             result = network.linear("feature_mix", result, self.mix, bias=False)
-        return network.linear("classifier", result, 1000)
+        return network.linear("classifier", result, self.classes)
 
 
 Part = Stem | Block | Head
 
 
-def build_chain(name: str, image_size: int, parts: Iterable[Part]) -> Network:
-    """Build the network of parts one after another, for square colour images.
+def build_chain(name: str, image_size: int, parts: Iterable[Part], channels: int = 3) -> Network:
+    """Build the network of parts one after another, for square images.
 
     Parameters
     ----------
     image_size : int
         Height and width of the image [pixels].
+    channels : int
+        Of the image.
     """
-    network = Network(name, (image_size, image_size, 3))
+    network = Network(name, (image_size, image_size, channels))
     source = INPUT
     for part in parts:
         source = part.add(network, source)
     return network
 
 
-def join_chain(name: str, image_size: int, parts: Iterable[Part], batch: int) -> LayerTable:
-    """Join remembered tables of the parts to ``build_chain(name, image_size, parts).table(batch=batch)``."""
+def join_chain(name: str, image_size: int, parts: Iterable[Part], batch: int, channels: int = 3) -> LayerTable:
+    """Join remembered tables of the parts to ``build_chain(name, image_size, parts, channels).table(batch=batch)``."""
     tables = []
-    size, channels = image_size, 3
+    size = image_size
     for part in parts:
         table, size, channels = _lower(name, part, size, channels, batch)
         tables.append(table)
@@ -147,6 +153,7 @@ class ChainFamily(ABC, Generic[Architecture]):
 
     __slots__ = ()
     name: ClassVar[str]
+    channels: ClassVar[int] = 3
 
     @abstractmethod
     def _parts(self, architecture: Architecture) -> Iterator[Part]:
@@ -154,7 +161,7 @@ class ChainFamily(ABC, Generic[Architecture]):
 
     def network(self, architecture: Architecture) -> Network:
         """Build the graph of one network."""
-        return build_chain(self.name, architecture.image_size, self._parts(architecture))
+        return build_chain(self.name, architecture.image_size, self._parts(architecture), self.channels)
 
     def table(self, architecture: Architecture, *, batch: int = 1) -> LayerTable:
         """Return ``network(architecture).table(batch=batch)``, fast enough to be called for every candidate.
@@ -164,7 +171,7 @@ class ChainFamily(ABC, Generic[Architecture]):
         WorkloadError
             If ``batch`` is not in 1..1048576.
         """
-        return join_chain(self.name, architecture.image_size, self._parts(architecture), batch)
+        return join_chain(self.name, architecture.image_size, self._parts(architecture), batch, self.channels)
 
 
 @lru_cache(maxsize=2**16)

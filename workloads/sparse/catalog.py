@@ -55,6 +55,11 @@ ENTRIES: Mapping[str, Entry] = {
     "uniform": Entry(
         "per_row elements in every row, anywhere", "generators.uniform", {"rows": 10000, "per_row": 8, "seed": 1}
     ),
+    "pruned": Entry(
+        "every element kept with one probability, as pruning leaves it",
+        "generators.pruned",
+        {"rows": 4096, "columns": 4096, "density": 0.09, "seed": 1},
+    ),
     "power_law": Entry(
         "graph with power-law degrees",
         "generators.power_law",

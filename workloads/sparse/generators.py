@@ -77,6 +77,32 @@ def uniform(rows: int, per_row: int, seed: int) -> sparse.csr_array:
     return drawn(keys, rows, rows, generator)
 
 
+def pruned(rows: int, columns: int, density: float, seed: int) -> sparse.csr_array:
+    """Return a matrix as pruning leaves it: every element is kept with the same probability, independently.
+
+    With one column it is a vector of activations after a rectifier.
+
+    Parameters
+    ----------
+    rows, columns : int
+    density : float
+        Probability of an element, 0..1.
+    seed : int
+
+    Raises
+    ------
+    WorkloadError
+        If an argument is not allowed or memory does not hold the matrix.
+    """
+    rows = whole("pruned", "rows", rows, 1, LARGEST_DIMENSION)
+    columns = whole("pruned", "columns", columns, 1, LARGEST_DIMENSION)
+    density = number("pruned", "density", density, 0, 1)
+    check_fits("pruned", rows, columns, int(rows * columns * density))
+    generator = _generator("pruned", seed)
+    keys = scattered(generator.binomial(columns, density, rows), columns, generator)
+    return drawn(keys, rows, columns, generator)
+
+
 def power_law(rows: int, per_row: int, exponent: float, seed: int) -> sparse.csr_array:
     """Return a graph whose degrees follow a power law: few nodes have most of the edges, in and out alike.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from workloads.sparse.generators import Indices, distinct, scattered
 
@@ -94,7 +94,7 @@ def candidate_edges(
     distance : array of float64, shape (pairs,)
     """
     rows, dimension = places.shape
-    tree = cKDTree(places)
+    tree = KDTree(places)
     reach = np.maximum(lengths, 1) ** (1 / dimension)
     found = []
     wanted = np.minimum(-(-(considered * lengths + LEAST_CANDIDATES) // GROUP) * GROUP, rows)

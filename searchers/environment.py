@@ -1,0 +1,78 @@
+"""A study as an environment of gymnasium, for agents of one's own: an episode is a candidate, a step is a gene.
+
+Needs the extra ``rl``. The reward comes with the last step: minus the first objective (its logarithm where it spans
+orders of magnitude); a candidate outside the limits gets minus ``OUTSIDE`` and what it lacks, one that cannot be built
+minus twice ``OUTSIDE``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from searchers.quantities import QUANTITIES
+from searchers.study import Study
+from searchers.walk import FEATURES, Walk
+
+OUTSIDE = 100.0
+
+Observation = npt.NDArray[np.float32]
+
+
+class StudyEnvironment(gymnasium.Env[Observation, Observation]):  # type: ignore[misc]
+    """Choose a study's candidates gene by gene.
+
+    Parameters
+    ----------
+    study : Study
+
+    Attributes
+    ----------
+    observation_space : Box, shape (7,), 0..1
+        See ``searchers.walk.Walk.seen``.
+    action_space : Box, shape (1,), 0..1
+        The value as a share of the values there are.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium's name and type
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._walk = Walk(study.problem.space)
+        self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (FEATURES,), np.float32)
+        self.action_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
+        self._actions = np.empty((1, 0))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin a candidate."""
+        super().reset(seed=seed)
+        self._actions = np.empty((1, 0))
+        return self._seen(), {}
+
+    def step(self, action: Observation) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Choose the next gene; after the last one the candidate is evaluated and ``info`` holds its quantities."""
+        self._actions = np.append(self._actions, [[float(np.asarray(action).reshape(()))]], axis=1)
+        if self._actions.shape[1] < self._walk.steps:
+            return self._seen(), 0.0, False, False, {}
+        (outcome,) = self._study.problem.evaluate(self._walk.genomes(self._actions))
+        info = {"quantities": outcome.quantities, "reason": outcome.reason}
+        return self._seen(), self._reward(outcome), True, False, info
+
+    def _seen(self) -> Observation:
+        seen: Observation = self._walk.seen(self._actions)[0].astype(np.float32)
+        return seen
+
+    def _reward(self, outcome: Any) -> float:
+        if not outcome.quantities:
+            return -2.0 * OUTSIDE
+        lacking = self._study.violation(outcome)
+        if lacking > 0.0:
+            return -OUTSIDE - lacking
+        (cost, *_), first = self._study.costs(outcome), QUANTITIES[self._study.objectives[0]]
+        return -math.log(cost) if first.log and cost > 0.0 else -cost

@@ -1,0 +1,112 @@
+"""Gradient search: choices become probabilities, and a differentiable table of costs says which way to change them.
+
+Source: Cai et al., "ProxylessNAS", ICLR 2019: the expected cost is the sum over genes of probability times cost, so its
+gradient moves probabilities towards cheap values, and the loss holds the cost as a factor (cost / reference)^beta. Here
+the table is not measured beforehand but learned from what was told, by least squares over the values of every gene.
+
+Each candidate has weights for the objectives, drawn at random, so that together they cover the front.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from searchers.ranking import ranks
+from searchers.space import Genomes, Space
+
+LEVELS = 5  # a real gene takes one of these values while its cost is learned
+RIDGE = 1.0
+DESCENT_STEPS, LEARNING_RATE = 60, 0.15
+ENTROPY = 0.03  # keeps probabilities from closing before the table is right
+EXPLORED = 0.2  # of a generation, drawn uniformly
+MOST_LEARNED = 4000  # latest candidates the table is made from
+
+Floats = npt.NDArray[np.float64]
+
+
+class GradientSearch:
+    """Descent on choice probabilities over a learned additive table, with torch."""
+
+    def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
+        self._space, self._population, self._objectives = space, population, objectives
+        self._random = np.random.default_rng(np.random.SeedSequence(seed))
+        self._levels = np.where(space.places > 0, space.places, LEVELS)
+        self._first = np.concatenate([[0], np.cumsum(self._levels)[:-1]])
+        self._gene_of = np.repeat(np.arange(len(space)), self._levels)
+        self._seen: Genomes = np.empty((0, len(space)))
+        self._costs: Floats = np.empty((0, objectives + 1))
+
+    def ask(self) -> Genomes:
+        """Return candidates drawn from probabilities that descended the table's costs."""
+        if not len(self._seen):
+            return self._space.random(self._random.random((self._population, len(self._space))))
+        probabilities = self._descend(self._table())
+        drawn = self._random.random((self._population, len(self._space)))
+        cumulative = np.cumsum(probabilities, axis=1)
+        genomes = np.empty_like(drawn)
+        for gene, (first, levels) in enumerate(zip(self._first, self._levels, strict=True)):
+            before = cumulative[:, first - 1] if first else np.zeros(self._population)
+            inside = cumulative[:, first : first + levels] - before[:, None]
+            place = np.minimum((inside < drawn[:, gene, None]).sum(axis=1), levels - 1)
+            genomes[:, gene] = place if self._space.places[gene] else place / (LEVELS - 1)
+        anew = self._random.random(self._population) < EXPLORED
+        uniform = self._space.random(self._random.random(genomes.shape))
+        return self._space.canonical(np.where(anew[:, None], uniform, genomes))
+
+    def tell(self, genomes: Genomes, objectives: Floats, violations: Floats) -> None:
+        """Add candidates to what the table is learned from."""
+        told = np.concatenate([objectives, violations[:, None]], axis=1)
+        self._seen = np.concatenate([self._seen, genomes])[-MOST_LEARNED:]
+        self._costs = np.concatenate([self._costs, told])[-MOST_LEARNED:]
+
+    def _table(self) -> Floats:
+        """Return each value's share of every objective and of what is lacking, shape (values, objectives + 1)."""
+        levels = np.where(self._space.places > 0, self._seen, np.round(self._seen * (LEVELS - 1))).astype(int)
+        held = np.zeros((len(self._seen), len(self._gene_of)))
+        np.put_along_axis(held, levels + self._first, 1.0, axis=1)
+        lacking = self._costs[:, -1]
+        # Places instead of values: costs of candidates that cannot be built, and orders of magnitude, would rule.
+        targets: Any = (
+            np.stack(
+                [ranks(column[:, None], np.zeros(len(column))) for column in (*self._costs[:, :-1].T, lacking)], axis=1
+            )
+            / len(lacking)
+            - 0.5
+        )
+        targets[:, -1] *= (lacking > 0.0).any()
+        normal = held.T @ held + RIDGE * np.eye(held.shape[1])
+        table: Floats = np.linalg.solve(normal, held.T @ targets)
+        return table
+
+    def _descend(self, table: Floats) -> Floats:
+        """Return probabilities of every gene's values, shape (population, values)."""
+        import torch
+
+        torch.set_num_threads(1)  # sums in one order on every machine
+        weights = self._random.dirichlet(np.ones(self._objectives), self._population)
+        share_lacking = float((self._costs[:, -1] > 0.0).mean())
+        weights = np.concatenate([weights, np.full((self._population, 1), 2.0 * share_lacking)], axis=1)
+        costs = torch.tensor(weights @ table.T * len(self._space))
+        gene_of = torch.tensor(self._gene_of)
+        logits = torch.zeros(costs.shape, dtype=torch.float64, requires_grad=True)
+        optimiser = torch.optim.Adam([logits], lr=LEARNING_RATE)
+        for _ in range(DESCENT_STEPS):
+            optimiser.zero_grad()
+            probabilities = self._softmax(logits, gene_of)
+            surprise = (probabilities * torch.log(probabilities + 1e-12)).sum()
+            ((probabilities * costs).sum() + ENTROPY * surprise).backward()
+            optimiser.step()
+        with torch.no_grad():
+            found: Floats = self._softmax(logits, gene_of).numpy()
+        return found
+
+    def _softmax(self, logits: Any, gene_of: Any) -> Any:
+        """Return the softmax within every gene."""
+        import torch
+
+        powers = torch.exp(logits - logits.detach().max())
+        sums = torch.zeros(len(logits), len(self._space), dtype=powers.dtype).index_add(1, gene_of, powers)
+        return powers / sums[:, gene_of]

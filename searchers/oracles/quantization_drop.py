@@ -1,0 +1,128 @@
+"""Points of ImageNet accuracy that quantization costs, from published pairs; wide error bars, and says so.
+
+Rounding to b bits makes noise of power 4**-b. A layer's noise is that of its weights and of its activations, each times
+a sensitivity that depends on how the widths were reached; the noise of dense layers is averaged over them, that of
+depthwise ones too and counts ``depthwise`` times as much. A network of the accuracy A loses A (1 - exp(-noise/A)):
+about the noise while that is small, never more than all. The seven numbers are fitted by ``training/fit_drop.py``; with
+training, published pairs do not tell weights from activations. How a network was quantized moves its accuracy more than
+the bits, and below 4 bits two methods of one regime differ by as much as the drop itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from accel.config import read_toml
+from searchers.oracles.accuracy import (
+    PTQ_MINMAX,
+    PTQ_RECONSTRUCTION,
+    QAT,
+    Bits,
+    Estimates,
+    Floats,
+    Oracle,
+    Policy,
+    Subject,
+)
+from workloads.layers import KIND, KINDS
+
+FITTED = Path(__file__).parent / "fitted" / "quantization_drop.toml"
+QUANTIZED = (PTQ_MINMAX, PTQ_RECONSTRUCTION, QAT)
+REFERENCE = 75.0  # accuracy before, where nobody says [%]
+FEWEST_BITS, TRUSTED_BITS = 2, 4
+LEAST_SIGMA, SIGMA_SHARE, RANKING_SIGMA = 0.5, 0.6, 1.0  # points, of the drop, points
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The fitted numbers.
+
+    Attributes
+    ----------
+    weights, activations : mapping of str to float
+        By regime: points per unit of noise power.
+    depthwise : float
+        How much more the noise of depthwise layers counts than that of dense ones.
+    """
+
+    weights: Mapping[str, float]
+    activations: Mapping[str, float]
+    depthwise: float
+
+    def noise(self, policy: Bits, depthwise: Floats, regime: str) -> float:
+        """Return the weighted noise of a network's layers, of which ``depthwise`` says 1 or 0."""
+        power = self.weights[regime] * 4.0 ** -np.array(policy.weights, float)
+        power += self.activations[regime] * 4.0 ** -np.array(policy.activations, float)
+        dense = 1.0 - depthwise
+        total = float(power @ dense) / max(1.0, float(dense.sum()))
+        return total + self.depthwise * float(power @ depthwise) / max(1.0, float(depthwise.sum()))
+
+
+def points_lost(noise: Floats, reference: Floats) -> Floats:
+    """Return how many points a noise costs networks of a certain accuracy."""
+    lost: Floats = reference * -np.expm1(-noise / reference)
+    return lost
+
+
+def doubt(lost: Floats) -> Floats:
+    """Return the standard deviation of points lost."""
+    sigma: Floats = np.maximum(LEAST_SIGMA, SIGMA_SHARE * lost)
+    return sigma
+
+
+def read_sensitivity() -> Sensitivity:
+    """Return the fitted numbers that are shipped."""
+    fitted = read_toml(FITTED)
+    return Sensitivity(fitted["weights"], fitted["activations"], fitted["depthwise"])
+
+
+class QuantizationDrop(Oracle):
+    """Points lost; fewer are better."""
+
+    name = "quantization-drop"
+    quantity, unit = "ImageNet accuracy lost to quantization, top-1", "points"
+    regimes = QUANTIZED
+    provenance = "fitted to published quantized pairs"
+    more_is_better = False
+    monotone_in_bits = True
+
+    def __init__(self, sensitivity: Sensitivity | None = None) -> None:
+        self._sensitivity = sensitivity or read_sensitivity()
+
+    def lost(
+        self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str, reference: Floats
+    ) -> Estimates:
+        """Return points lost by networks of a certain accuracy before, shape (n,) [%]."""
+        noise, rank_only, refused = np.zeros(len(networks)), np.zeros(len(networks), bool), {}
+        for index, (network, policy) in enumerate(zip(networks, policies, strict=True)):
+            if reason := _reason(network, policy):
+                refused[index] = reason
+                continue
+            assert isinstance(policy, Bits)
+            assert network.table is not None
+            depthwise = (network.table.values[:, KIND] == KINDS.index("depthwise")).astype(float)
+            noise[index] = self._sensitivity.noise(policy, depthwise, regime)
+            rank_only[index] = min(*policy.weights, *policy.activations) < TRUSTED_BITS
+        lost = points_lost(noise, reference)
+        sigma = doubt(lost)
+        return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), refused=refused)
+
+    def _estimate(self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str) -> Estimates:
+        return self.lost(networks, policies, regime, np.full(len(networks), REFERENCE))
+
+
+def _reason(network: Subject, policy: Policy) -> str:
+    """Say why nothing is known of a quantized network; nothing if something is."""
+    if network.table is None:
+        return f"the layers of {network.name} are not given"
+    if not isinstance(policy, Bits):
+        return "the policy gives no widths"
+    layers = len(network.table)
+    if len(policy.weights) != layers or len(policy.activations) != layers:
+        return f"{len(policy.weights)} and {len(policy.activations)} widths for {layers} layers"
+    fewest = min(*policy.weights, *policy.activations)
+    return f"{fewest} bits: no published pair has fewer than {FEWEST_BITS}" if fewest < FEWEST_BITS else ""

@@ -1,0 +1,65 @@
+"""Fit the sensitivities of the quantization drop to the published pairs, and write them.
+
+    python -m searchers.oracles.training.fit_drop
+
+Errors are relative and large ones count linearly (soft L1), because methods of one regime differ by factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from searchers.oracles.accuracy import Floats
+from searchers.oracles.published import Pair, quantized_pairs
+from searchers.oracles.quantization_drop import FITTED, QUANTIZED, Sensitivity, points_lost
+
+START = (2000.0, 120.0, 400.0, 5000.0, 400.0, 400.0, 1.5)  # weights by regime, activations by regime, depthwise
+BOUNDS = (0.1,) * 6 + (0.05,), (1e5,) * 6 + (8.0,)
+SOFT = 0.3
+
+
+def fit(pairs: Sequence[Pair]) -> Sensitivity:
+    """Return the sensitivities that fit pairs best."""
+    true = np.array([pair.reference - pair.value for pair in pairs])
+    scale = np.maximum(true, 0.0) + 1.0
+
+    def errors(logarithms: Floats) -> Floats:
+        return (lost(_sensitivity(np.exp(logarithms)), pairs) - true) / scale
+
+    found = least_squares(errors, np.log(START), loss="soft_l1", f_scale=SOFT, bounds=np.log(np.array(BOUNDS)))
+    return _sensitivity(np.exp(found.x))
+
+
+def lost(sensitivity: Sensitivity, pairs: Sequence[Pair]) -> Floats:
+    """Return the points that pairs lose by the model."""
+    noise = [
+        (sensitivity.weights[pair.regime] * 4.0**-pair.weight_bits
+         + sensitivity.activations[pair.regime] * 4.0**-pair.activation_bits)
+        * (1.0 + sensitivity.depthwise * pair.depthwise)
+        for pair in pairs
+    ]  # fmt: skip
+    return points_lost(np.array(noise), np.array([pair.reference for pair in pairs]))
+
+
+def _sensitivity(numbers: Floats) -> Sensitivity:
+    values = numbers.tolist()
+    return Sensitivity(
+        dict(zip(QUANTIZED, values[:3], strict=True)), dict(zip(QUANTIZED, values[3:6], strict=True)), values[6]
+    )
+
+
+def main() -> None:
+    """Write ``fitted/quantization_drop.toml``."""
+    pairs = quantized_pairs()
+    found = fit(pairs)
+    lines = [f"# Fitted by training/fit_drop.py to {len(pairs)} published pairs.", f"depthwise = {found.depthwise:.6g}"]
+    for name, numbers in (("weights", found.weights), ("activations", found.activations)):
+        lines += ["", f"[{name}]  # points per unit of noise power", *(f"{k} = {v:.6g}" for k, v in numbers.items())]
+    FITTED.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Train networks of the tiny-residual family on corrupted digits, and write one row for each.
+
+    python -m searchers.oracles.training.train_digits TABLE.csv --networks 300 --seeds 2
+
+Every network is trained by itself, from scratch, with the widths of its policy. Rows are appended as they are found, so
+that the run can be stopped at any time and goes on where it stopped; the same network and seed give the same row. Needs
+the extra ``train`` (torch, scikit-learn); takes about two seconds a row on one core.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from searchers.oracles.accuracy import Bits
+from searchers.oracles.training import corrupted_digits
+from searchers.oracles.training.residual_network import ResidualNetwork
+from workloads.networks.tiny_residual import BITS, BLOCKS, DEPTHS, EXPANSIONS, KEEPS, KERNELS, STAGES, Architecture
+
+STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 120, 64, 0.04, 0.01, 0.25
+TRAIN_CORRUPTIONS, TRAIN_SEED = 12, 20240606
+NETWORKS_SEED = 20240609
+CHANGED = 0.25  # share of the blocks of a uniform policy that get other widths
+TESTED_AT_ONCE = 512
+COLUMNS = ("network", "seed", "depths", "kernels", "expansions", "kept_quarters", "activations", "weights")
+MEASURED = ("correct", "tested")
+
+Images = tuple[Tensor, Tensor]
+
+
+def draw_network(index: int) -> tuple[Architecture, Bits]:
+    """Return a network of the table: all choices at random; the widths of every second one are nearly uniform."""
+    random = np.random.default_rng(np.random.SeedSequence(NETWORKS_SEED, spawn_key=(index,)))
+
+    def of(options: tuple[float, ...], count: int) -> tuple[int, ...]:
+        return tuple(random.choice(options, count).tolist())
+
+    architecture = Architecture(of(DEPTHS, STAGES), of(KERNELS, BLOCKS), of(EXPANSIONS, BLOCKS), of(KEEPS, BLOCKS))
+    activations, weights = of(BITS, BLOCKS), of(BITS, BLOCKS)
+    if index % 2:
+        changed = random.random((2, BLOCKS)) < CHANGED
+        activations = tuple(np.where(changed[0], activations, activations[0]).tolist())
+        weights = tuple(np.where(changed[1], weights, weights[0]).tolist())
+    return architecture, Bits(activations, weights)
+
+
+def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
+    """Return pixels and labels for the network."""
+    pixels, labels = corrupted
+    return torch.from_numpy(pixels.astype(np.float32) / corrupted_digits.STEPS)[:, None], torch.from_numpy(labels)
+
+
+def load_images() -> tuple[Images, Images]:
+    """Return what to train on, and what to test on."""
+    train, test = corrupted_digits.load()
+    return (
+        images_of(corrupted_digits.corrupt(train, TRAIN_CORRUPTIONS, TRAIN_SEED)),
+        images_of(corrupted_digits.corrupt(test, corrupted_digits.CORRUPTIONS, corrupted_digits.TEST_SEED)),
+    )
+
+
+def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> ResidualNetwork:
+    """Train one network from scratch."""
+    torch.manual_seed(seed)
+    pixels, labels = images
+    network = ResidualNetwork(architecture, bits)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS, pct_start=WARM_UP)
+    for _ in range(STEPS):
+        chosen = torch.randint(len(pixels), (BATCH,))
+        loss = functional.cross_entropy(network(pixels[chosen]), labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return network.eval()
+
+
+def classes(network: ResidualNetwork, pixels: Tensor) -> Tensor:
+    """Return the class a trained network sees in every image."""
+    with torch.no_grad():
+        return torch.cat([network(part).argmax(1) for part in pixels.split(TESTED_AT_ONCE)])
+
+
+def rows_of(path: Path) -> Iterator[tuple[int, int]]:
+    """Return network and seed of every finished row; a row that was cut off is removed from the file."""
+    if not path.exists():
+        return
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    for row in csv.DictReader(whole.splitlines()):
+        yield int(row["network"]), int(row["seed"])
+
+
+def digits(values: tuple[float, ...]) -> str:
+    """Write values below ten as one word."""
+    return "".join(str(int(value)) for value in values)
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--networks", default=300, help="How many networks the table is to have.")
+@click.option("--seeds", default=2, help="How often each is trained.")
+def main(table: Path, networks: int, seeds: int) -> None:
+    """Train what is missing in TABLE."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    finished = set(rows_of(table))
+    to_train, to_test = load_images()
+    with table.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writerow((*COLUMNS, *MEASURED))
+        for index, seed in ((index, seed) for index in range(networks) for seed in range(seeds)):
+            if (index, seed) in finished:
+                continue
+            architecture, bits = draw_network(index)
+            network = train(architecture, bits, seed, to_train)
+            correct = int((classes(network, to_test[0]) == to_test[1]).sum())
+            quarters = tuple(4 * keep for keep in architecture.keeps)
+            described = architecture.depths, architecture.kernels, architecture.expansions, quarters
+            words = [digits(values) for values in (*described, bits.activations, bits.weights)]
+            writer.writerow((index, seed, *words, correct, len(to_test[1])))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+if __name__ == "__main__":
+    main()

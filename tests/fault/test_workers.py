@@ -1,0 +1,113 @@
+"""A point that hangs, raises, eats memory or dies is failed and says why; all others are what they would have been."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchers.execution import DASK, PROCESSES, THREADS, Execution
+from searchers.outcome import Outcome
+from searchers.shared import Shared
+from searchers.workers import Queue, make_workers
+from tests.fault.faulty import FAULTS, REASONS, Faulty
+
+Payload = tuple[int, str]
+
+
+def evaluate(payloads: list[Payload], execution: Execution, **options: object) -> dict[int, Outcome]:
+    settled: dict[int, Outcome] = {}
+    with make_workers(Faulty(), execution) as workers:
+        for step in workers.evaluate(payloads, **options):  # type: ignore[arg-type]
+            for place, outcome in step.settled:
+                assert place not in settled
+                settled[place] = outcome
+    return settled
+
+
+def check_faults(faults: int, points: int) -> None:
+    draw = random.Random(3)
+    bad = dict.fromkeys(draw.sample(range(points), faults), "")
+    for index, place in enumerate(bad):
+        bad[place] = FAULTS[index % len(FAULTS)]
+    execution = Execution(executor=PROCESSES, count=2, time_limit_s=2.0, memory_limit_mb=300, retries=0)
+    settled = evaluate([(place, bad.get(place, "")) for place in range(points)], execution)
+    assert sorted(settled) == list(range(points))
+    for place, outcome in settled.items():
+        if place in bad:
+            assert outcome.quantities == {}
+            assert REASONS[bad[place]].format(place=place) in outcome.reason.replace("Memory", "memory")
+            assert "\n" not in outcome.reason
+        else:
+            assert outcome == Outcome({"square": place * place})
+
+
+def test_twelve_faults_cost_twelve_points() -> None:
+    check_faults(12, 200)
+
+
+@pytest.mark.drill
+def test_fifty_faults_cost_fifty_points() -> None:
+    check_faults(50, 1000)
+
+
+def test_a_batch_with_a_fault_is_taken_apart() -> None:
+    execution = Execution(executor=PROCESSES, count=1, retries=0)
+    settled = evaluate([(place, "kill" if place == 5 else "") for place in range(8)], execution, job_size=8)
+    assert settled.pop(5) == Outcome({}, REASONS["kill"])
+    assert settled == {place: Outcome({"square": place * place}) for place in (0, 1, 2, 3, 4, 6, 7)}
+
+
+@pytest.mark.parametrize(("retries", "reason"), [(0, REASONS["kill"]), (1, "")])
+def test_a_point_whose_worker_died_is_tried_again(tmp_path: Path, retries: int, reason: str) -> None:
+    execution = Execution(executor=PROCESSES, count=1, retries=retries)
+    settled = evaluate([(3, str(tmp_path / "once"))], execution)
+    assert settled == {0: Outcome({}, reason) if reason else Outcome({"square": 9})}
+
+
+def test_how_often_it_died_is_said() -> None:
+    settled = evaluate([(3, "leave")], Execution(executor=PROCESSES, count=1, retries=2))
+    assert settled == {0: Outcome({}, "its worker ended with exit code 7, 3 times")}
+
+
+def test_a_point_that_raises_on_a_thread_is_failed() -> None:
+    settled = evaluate([(place, "raise" if place == 2 else "") for place in range(5)], Execution(count=2), job_size=3)
+    assert settled.pop(2) == Outcome({}, "RuntimeError: point 2 is bad")
+    assert settled == {place: Outcome({"square": place * place}) for place in (0, 1, 3, 4)}
+
+
+@pytest.mark.parametrize("executor", [THREADS, PROCESSES])
+def test_nothing_to_do_is_nothing_done(executor: str) -> None:
+    assert evaluate([], Execution(executor=executor)) == {}
+
+
+@pytest.mark.drill
+def test_workers_of_a_cluster_that_always_die_fail_their_point() -> None:
+    settled = evaluate([(place, "kill" if place == 1 else "") for place in range(6)], Execution(executor=DASK, count=2))
+    assert settled.pop(1) == Outcome({}, "its workers died")
+    assert settled == {place: Outcome({"square": place * place}) for place in (0, 2, 3, 4, 5)}
+
+
+def test_a_worker_stays_with_its_group_and_then_takes_one_nobody_has() -> None:
+    queue = Queue(list("aabbc"), ["a", "a", "b", "b", "c"])
+    first, second = queue.take(None, 1), queue.take(None, 1)
+    assert (first.group, second.group) == ("a", "b")
+    assert [queue.take("a", 9).places, queue.take("a", 9).places, queue.take("a", 9).places] == [[1], [4], [3]]
+    assert queue.left == 0
+
+
+def test_what_is_shared_is_mapped_and_what_a_worker_writes_is_its_own() -> None:
+    import pickle
+
+    value = {"big": np.arange(1000.0), "other": np.arange(7, dtype=np.int32), "name": "x"}
+    shared = Shared(value)
+    sent = pickle.dumps(shared, protocol=5)
+    assert len(sent) < 1000
+    first, second = pickle.loads(sent).value, pickle.loads(sent).value
+    first["big"][0] = -1.0  # writable, as kernels are compiled for
+    assert second["big"][0] == value["big"][0] == 0.0
+    assert (second["other"] == value["other"]).all()
+    assert second["name"] == "x"
+    shared.close()
