@@ -64,9 +64,7 @@ def _given(parts: list[Report]) -> npt.NDArray[np.float64]:
 
 
 def _colours() -> Any:
-    colours = plt.get_cmap("viridis").copy()
-    colours.set_bad("#d9d9d9")
-    return colours
+    return plt.get_cmap("viridis").with_extremes(bad="#d9d9d9")
 
 
 def _name_parts(axis: Any, parts: list[Report]) -> None:

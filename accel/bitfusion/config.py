@@ -18,8 +18,8 @@ from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE
 
 LARGEST_BUFFER_BYTES = 2**28
-MAPPINGS = ("published", "all")
 MODELS = ("published", "cycle")
+MAPPINGS = ("published", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +47,15 @@ class Config:
         Tiles at the edge of a layer cost as many cycles as full ones. Off: cycles of their true size.
     unshared_input_reads : bool
         Every fusion unit's input is charged as a read of the input buffer. Off: one read serves a row of units.
-    mapping : str
-        Which mappings layers may have: ``published`` (the authors' tiles, powers of two with one side for width and
-        height) or ``all`` (also every divisor and rounded-up fraction of every loop; docs/mapping.md).
     model : str
         What ``estimate`` counts: ``published``, by the authors' closed form, or ``cycle``, what ``simulate`` runs.
     dram_channels : int
         Channels that share the DRAM port's width; whole bursts take turns over them. 1..64.
     dram_burst_bytes : int
         What one channel moves at least [bytes]; every tile starts at a burst. 1..4096.
+    mapping : str
+        Which mappings layers may have: ``published`` (the authors' tiles, powers of two with one side for width and
+        height) or ``all`` (also every divisor and rounded-up fraction of every loop; docs/mapping.md).
 
     Notes
     -----
@@ -76,10 +76,10 @@ class Config:
     output_preload: bool = limited(Switch())
     full_edge_tiles: bool = limited(Switch())
     unshared_input_reads: bool = limited(Switch())
-    mapping: str = limited(OneOf(MAPPINGS), "published")
     model: str = limited(OneOf(MODELS), "published")
     dram_channels: int = limited(Whole(1, 64), 3)
     dram_burst_bytes: int = limited(Whole(1, 4096), 64)
+    mapping: str = limited(OneOf(MAPPINGS), "published")
 
     def __post_init__(self) -> None:
         check_fields(self, "bitfusion")
@@ -89,8 +89,7 @@ class Config:
         halves = (size * BITS_PER_BYTE // 2 for size in (self.wbuf_bytes, self.ibuf_bytes, self.obuf_bytes))
         switches = (self.wide_outputs, self.output_preload, self.full_edge_tiles, self.unshared_input_reads)
         bursts = (self.dram_channels, self.dram_burst_bytes * BITS_PER_BYTE)
-        all_mappings = self.mapping == "all"
-        columns = [self.rows, self.columns, *halves, self.dram_bits_per_cycle, *switches, *bursts, all_mappings]
+        columns = [self.rows, self.columns, *halves, self.dram_bits_per_cycle, *switches, *bursts]
         return np.array(columns, dtype=np.int64)
 
 

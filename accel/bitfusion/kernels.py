@@ -37,8 +37,7 @@ DEPTHWISE_KIND = KINDS.index("depthwise")
 ROWS, UNITS_COLUMNS, WBUF_HALF_BITS, IBUF_HALF_BITS, OBUF_HALF_BITS, DRAM_BITS = range(6)
 WIDE_OUTPUTS, OUTPUT_PRELOAD, FULL_EDGE_TILES, UNSHARED_INPUT_READS = range(6, 10)
 DRAM_CHANNELS, BURST_BITS = range(10, 12)
-ALL_MAPPINGS = 12
-MACHINE_COLUMNS = 13
+MACHINE_COLUMNS = 12
 
 # The five tiled loops. A mapping's row holds their tile sizes, then the index of the loop order.
 LOOPS = ("b", "w", "h", "ic", "oc")

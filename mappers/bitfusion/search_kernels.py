@@ -66,6 +66,7 @@ from mappers.bitfusion.tiling_kernels import (
 )
 
 FOUND, NO_TILE_FITS = 0, 1
+PUBLISHED, ALL = 0, 1
 BLOCK = 128  # tilings tried together: their tables stay in the second-level cache
 PENDING = 4096  # tilings that wait to be tried
 
@@ -316,7 +317,7 @@ def traffic_prices(unit_pj, prices):
 
 
 @kernel
-def best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, status, tally):
+def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mappings, status, tally):
     """Find the best mapping of every layer; the layers may run on different machines.
 
     Contract
@@ -324,6 +325,7 @@ def best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, stat
     layers     : int64[n, 15]  as ``workloads.layers.COLUMNS``
     machines   : int64[m, MACHINE_COLUMNS], machine_of : int64[n]
     unit_pj    : float64[m, 9]  energy of one unit of each counter
+    space      : int64[m]  PUBLISHED or ALL
     bounded    : bool  skip tilings that cannot win
     mappings   : int64[n, MAPPING_COLUMNS]  written
     status     : int64[n]  written: FOUND or NO_TILE_FITS
@@ -335,7 +337,7 @@ def best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, stat
         machine = machine_of[index]
         bf.pose(layers[index], machines[machine], problem)
         for loop in range(5):
-            length = max(length, most_sizes(problem[loop]) if machines[machine, bf.ALL_MAPPINGS] else PUBLISHED_LENGTH)
+            length = max(length, most_sizes(problem[loop]) if space[machine] == ALL else PUBLISHED_LENGTH)
         pairs = max(pairs, most_sizes(problem[bf.P_IC]) * most_sizes(problem[bf.P_OC]))
         images = most_sizes(problem[bf.P_B])
         pending = max(pending, PENDING + 1 + images * most_sizes(problem[bf.P_H]))
@@ -352,14 +354,14 @@ def best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, stat
         traffic_prices(unit_pj[machine], prices)
         best[:] = np.inf
         fitting = np.int64(0)
-        for wide in range(row[bf.ALL_MAPPINGS] + 1):  # the published space is part of the wide one: a good start
+        for wide in range(space[machine] + 1):  # the published space is part of the wide one: a good start
             if wide:
                 best[BEST_NUMBER] = -1.0
             fitting = search_space(
                 problem, row, unit_pj[machine], prices, wide == 1, bounded, scratch, tilings, places, ends, bounds,
                 axes, lengths, best, tally,
             )  # fmt: skip
-        if row[bf.ALL_MAPPINGS]:
+        if space[machine] == ALL:
             fitting = lengths[0] * lengths[1] * lengths[2] * lengths[3] * lengths[4]
         tally[0] += len(bf.ORDERS) * fitting
         status[index] = FOUND if best[BEST_CYCLES] < np.inf else NO_TILE_FITS
