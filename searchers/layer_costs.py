@@ -137,7 +137,7 @@ class BitFusionCosts(LayerCosts):
         from accel.bitfusion.config import costs
 
         if config.model != "published":
-            raise ConfigError("candidate", "model", config.model, "published: a search counts by the authors' closed form")
+            raise ConfigError("candidate", "model", config.model, "published: searches count by the closed form")
         return config.machine_row().tobytes(), costs(config).unit_pj.tobytes(), config.mapping
 
     def _compute(self, rows: IntArray, machine_of: IntArray) -> Floats:

@@ -122,7 +122,7 @@ class LayerMachine(Machine):
 class BitFusion(LayerMachine):
     """BitFusion, whose published model and whose simulated machine have best mappings of their own."""
 
-    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None) -> Any:
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Any:
         """Return the plan that is best for what is counted."""
         if fidelity == "simulate" or config.model == "cycle":
             return import_module(f"mappers.{self.name}").best_cycle_plan(config, opened)

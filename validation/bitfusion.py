@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from accel.bitfusion import PRESETS, Config, estimate_batch, simulate
+from accel.config import configure
 from accel.report import Report
 from mappers.bitfusion import best_plans
 from workloads.catalog import build_table
@@ -115,12 +116,13 @@ def random_layer(random: np.random.Generator) -> Layer:
 def random_machine(random: np.random.Generator) -> Config:
     """Draw an array, a port and channels; buffers from a half to four times the published."""
     rows, columns = (int(size) for size in random.choice((8, 12, 16, 32), 2))
-    buffers = {
+    drawn = {
         name: int(getattr(PAPER, name) * 2 ** random.uniform(-1, 2))
         for name in ("wbuf_bytes", "ibuf_bytes", "obuf_bytes")
     }
-    port = {"dram_bits_per_cycle": int(random.choice((32, 100, 192, 512))), "dram_channels": int(random.integers(1, 9))}
-    return replace(PAPER, rows=rows, columns=columns, **buffers, **port)
+    width, channels = int(random.choice((32, 100, 192, 512))), int(random.integers(1, 9))
+    port = {"dram_bits_per_cycle": width, "dram_channels": channels}
+    return configure(PAPER, {"rows": rows, "columns": columns, **drawn, **port}, "validation")
 
 
 def _run(config: Config, table: LayerTable) -> Report:
