@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from searchers.oracles.accuracy import Bits
-from searchers.oracles.integer_network import IntegerNetwork, convolve, shipped, held_out_images
+from searchers.oracles.integer_network import IntegerNetwork, convolve, held_out_images, shipped
 from workloads.errors import WorkloadError
 
 TRAINED = range(len(shipped()))
