@@ -21,13 +21,14 @@ from typing import Any
 
 from searchers.execution import SECTION, Execution
 from searchers.outcome import Outcome
-from searchers.workers import Evaluator, Event, Job, Workers, report_in_parts
+from searchers.workers import Evaluator, Event, Job, Workers, reason_of, report_in_parts
 from workloads.errors import SextantError
 
 WATCH_S = 0.1  # how often memory is looked at
 _MB = 10**6
 _PR_SET_PDEATHSIG = 1
 _START = "import sys; sys.path[:] = {path!r}; from searchers.processes import serve; serve({descriptor}, {parent})"
+ENDING_S = 5.0  # how long a process may take to be gone after it has closed its connection
 READY, OVER = "ready", "over"
 
 
@@ -47,7 +48,7 @@ class _Process:
         )
         theirs.close()
         self.connection: Connection[Any, Any] = Connection(ours.detach())
-        self.ready = False
+        self.ready, self.broken = False, ""
         self.heard = self.began = time.monotonic()
         self.points = 0
         self.send(evaluator)
@@ -67,15 +68,22 @@ class _Process:
             return 0.0
         return pages * resource.getpagesize() / _MB
 
-    def end(self) -> str:
-        """Kill the process, if it is still there, and return how it ended."""
-        self.connection.close()
-        self.process.kill()
-        code = self.process.wait()
+    def ended(self) -> str:
+        """Return how a process ended that has closed its end of the connection."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(ENDING_S)  # it is on its way out, and is to say how
+        self.end()
+        code = self.process.returncode
         if code >= 0:
             return f"its worker ended with exit code {code}"
         name = signal.Signals(-code).name
         return f"its worker was killed by {name}" + (", as when memory runs out" if -code == signal.SIGKILL else "")
+
+    def end(self) -> None:
+        """Kill the process, if it is still there."""
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
 
 
 class ProcessWorkers(Workers):
@@ -142,12 +150,15 @@ class ProcessWorkers(Workers):
                 elif message == OVER:
                     self._timed(process.heard - process.began, process.points)
                     events.append(Event(slot, [], over=True))
+                elif isinstance(message, str):
+                    process.broken = message
                 else:
                     events.append(Event(slot, message))
         except (EOFError, OSError):
-            how = self._processes.pop(slot).end()
+            how = self._processes.pop(slot).ended()
             if not self._one_was_ready:
-                raise SextantError(f"no worker process can be started ({how}), need --executor threads") from None
+                said = process.broken or how
+                raise SextantError(f"no worker process can be started ({said}), need --executor threads") from None
             events.append(Event(slot, [], over=True, lost=how, again=True))
         return events
 
@@ -179,8 +190,13 @@ def serve(descriptor: int, parent: int) -> None:
             connection.send_bytes(pickle.dumps(outcomes, protocol=5))
 
     try:
-        evaluator: Evaluator = pickle.loads(connection.recv_bytes())
-        _limit_memory(pickle.loads(connection.recv_bytes()))
+        received, memory_limit_mb = connection.recv_bytes(), pickle.loads(connection.recv_bytes())
+        try:
+            evaluator: Evaluator = pickle.loads(received)
+        except Exception as error:  # e.g. what it names cannot be imported here
+            connection.send_bytes(pickle.dumps(reason_of(error)))
+            return
+        _limit_memory(memory_limit_mb)
         connection.send_bytes(pickle.dumps(READY))
         while True:
             report_in_parts(evaluator, pickle.loads(connection.recv_bytes()), report)

@@ -15,7 +15,7 @@ from searchers.execution import Execution
 from searchers.outcome import Outcome
 from searchers.problem import Problem
 from searchers.space import Genomes
-from searchers.store import Point, Store
+from searchers.store import DONE, FAILED, Point, Store
 from searchers.study import Study
 from searchers.workers import Workers, make_workers
 from workloads.errors import Interrupted, StoreError, StudyError
@@ -101,7 +101,7 @@ def run_study(
         try:
             while len(points) < study.budget:
                 asked = algorithm.ask()
-                told = _generation(study, store, pool, generation, asked[: study.budget - len(points)], execution.count)
+                told = _generation(study, store, pool, generation, asked[: study.budget - len(points)])
                 points += told
                 objectives, violations = study.scores([point.outcome for point in told])
                 feasible += int((violations == 0.0).sum())
@@ -112,22 +112,22 @@ def run_study(
                     algorithm.tell(asked, objectives, violations)
                 generation += 1
         except (KeyboardInterrupt, Interrupted) as stop:
-            kept = f"{len(points)} of {study.budget} evaluations are kept"
+            counts = store.counts()
+            kept = f"{counts[DONE] + counts[FAILED]} of {study.budget} evaluations are kept"
             raise Interrupted(f"{str(stop) or 'stopped'}; {kept}; continue with: sextant resume {folder}") from None
     if not feasible:
         raise _infeasible(study, points)
     return points
 
 
-def _generation(study: Study, store: Store, pool: Workers, generation: int, asked: Genomes, parts: int) -> list[Point]:
+def _generation(study: Study, store: Store, pool: Workers, generation: int, asked: Genomes) -> list[Point]:
     """Return the points of a generation: those kept before, and the others evaluated and kept as they are ready."""
     genomes = [tuple(genome) for genome in asked.tolist()]
     kept = {point.place: point for point in checked(study, store.generation(generation)) if point.place < len(asked)}
     if any(point.genome != genomes[place] for place, point in kept.items()):
         raise StoreError(f"generation {generation} of the store is not what the study asks, need another folder")
     missing = [place for place in range(len(asked)) if place not in kept]
-    job_size = -(-len(missing) // parts)
-    for step in pool.evaluate([genomes[place] for place in missing], job_size=job_size):
+    for step in pool.evaluate([genomes[place] for place in missing]):
         running = [(missing[index], Outcome({})) for index in step.started]
         over = [(missing[index], outcome) for index, outcome in step.settled]
         started, fresh = (

@@ -43,6 +43,23 @@ class SweepProgress:
     best: Point | None
 
 
+def open_workload(sources: Sequence[Source], number: int, opened: dict[int, Any]) -> Any:
+    """Return a workload by number, opened if it has not been.
+
+    Raises
+    ------
+    WorkloadError
+        If it cannot be, or holds other bytes than when the sweep was read.
+    """
+    if number not in opened:
+        source = sources[number]
+        content = "".join(content_of(part) for part in (source.workload, source.workload_b) if part is not None)
+        if content != source.content:
+            raise WorkloadError(source.workload, "", "other content", "the file the sweep was started with")
+        opened[number] = MACHINES[source.machine].open(source.workload, source.workload_b)
+    return opened[number]
+
+
 class _Kept:
     """A plan, and what a machine keeps with it, once the first point that needs it has run."""
 
@@ -58,15 +75,16 @@ class Evaluator:
     Parameters
     ----------
     sources : sequence of Source
+    opened : dict
+        Workloads that have been opened, by number.
     plans : int
         How many are kept at a time.
     shared : bool
         Whether workers are processes of this machine, which map what was opened here; others open workloads themselves.
     """
 
-    def __init__(self, sources: Sequence[Source], plans: int, shared: bool) -> None:
-        self._sources, self._most, self._shared = tuple(sources), plans, shared
-        self._opened: dict[int, Any] = {}
+    def __init__(self, sources: Sequence[Source], opened: dict[int, Any], plans: int, shared: bool) -> None:
+        self._sources, self._opened, self._most, self._shared = tuple(sources), opened, plans, shared
         self._mapped: dict[int, Shared] = {}
         self._lock = Lock()
         self._plans: OrderedDict[Hashable, _Kept] = OrderedDict()
@@ -79,25 +97,13 @@ class Evaluator:
 
     def __setstate__(self, state: tuple[tuple[Source, ...], int, dict[int, Shared]]) -> None:
         sources, plans, mapped = state
-        self.__init__(sources, plans, False)  # type: ignore[misc]
-        self._opened = {number: shared.value for number, shared in mapped.items()}
+        opened = {number: shared.value for number, shared in mapped.items()}
+        self.__init__(sources, opened, plans, False)  # type: ignore[misc]
 
     def open(self, number: int) -> Any:
-        """Return a workload; it is opened if it has not been.
-
-        Raises
-        ------
-        WorkloadError
-            If it cannot be, or holds other bytes than when the sweep was read.
-        """
+        """Return a workload; it is opened if it has not been."""
         with self._lock:
-            if number not in self._opened:
-                source = self._sources[number]
-                content = "".join(content_of(part) for part in (source.workload, source.workload_b) if part is not None)
-                if content != source.content:
-                    raise WorkloadError(source.workload, "", "other content", "the file the sweep was started with")
-                self._opened[number] = MACHINES[source.machine].open(source.workload, source.workload_b)
-            return self._opened[number]
+            return open_workload(self._sources, number, self._opened)
 
     def evaluate(self, payloads: Sequence[Task]) -> Iterator[Outcome]:
         """Yield the outcomes of points, in order."""
@@ -242,7 +248,7 @@ def _missing(sweep: Sweep, store: Store, kept: Mapping[int, Point], execution: E
     if not missing:
         return
     tasks = [sweep.tasks[place] for place in missing]
-    evaluator = Evaluator(sweep.sources, execution.count + 1, execution.executor == PROCESSES)
+    evaluator = Evaluator(sweep.sources, sweep.opened, execution.count + 1, execution.executor == PROCESSES)
     try:
         if execution.executor != DASK:
             for number in dict.fromkeys(task.source for task in tasks):

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Task:
         fields = MACHINES[self.machine].plan_fields
         if fields is None or isinstance(self.config, str) or self.share is not None or self.fidelity == "sample":
             return (self.machine, self.source)
-        return (self.machine, self.source, *(getattr(self.config, field) for field in fields))
+        return (self.machine, self.source, *(getattr(self.config, name) for name in fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class Sweep:
         Hash of everything that decides each point's outcome.
     configurations : dict
         The fields of each machine's preset, by machine and preset.
+    opened : dict
+        Workloads that have been opened, by number.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Sweep:
     designs: tuple[str, ...]
     keys: tuple[str, ...]
     configurations: dict[str, Fields]
+    opened: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def key(self) -> str:
@@ -121,9 +124,9 @@ def read_sweep(path: str | Path) -> Sweep:
     text = read_toml(path)
     _known(text, KEYS, where, "")
     name, best = text.get("name", Path(path).stem), text.get("best", BEST)
-    for field, value in (("name", name), ("best", best)):
+    for key, value in (("name", name), ("best", best)):
         if not isinstance(value, str) or not value.isprintable() or not value:
-            raise StudyError(where, field, value, "text on one line")
+            raise StudyError(where, key, value, "text on one line")
     machines = text.get("machine")
     if isinstance(machines, dict):
         machines = [machines]

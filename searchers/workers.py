@@ -20,7 +20,7 @@ from searchers.execution import DASK, PROCESSES, Execution
 from searchers.outcome import Outcome
 
 REPORT_AFTER_S = 0.02  # outcomes wait for each other this long before they are told
-JOB_S = 0.1  # a job of a sweep is sized to take about this long
+JOB_S = 0.1  # a job is sized to take about this long
 LARGEST_JOB = 256
 Payload = Any
 
@@ -152,9 +152,7 @@ class Workers(ABC):
         self._count, self._retries = count, retries
         self._seconds_a_point: float | None = None
 
-    def evaluate(
-        self, payloads: Sequence[Payload], *, groups: Sequence[Hashable] | None = None, job_size: int | None = None
-    ) -> Iterator[Step]:
+    def evaluate(self, payloads: Sequence[Payload], *, groups: Sequence[Hashable] | None = None) -> Iterator[Step]:
         """Evaluate payloads; yield what has happened, after workers that became free have been given new jobs.
 
         Parameters
@@ -162,8 +160,6 @@ class Workers(ABC):
         payloads : sequence
         groups : sequence of hashable, optional
             Which share something expensive.
-        job_size : int, optional
-            Points of a job; without it jobs are sized by the time they take.
         """
         queue = Queue(payloads, [None] * len(payloads) if groups is None else groups)
         out: dict[int, Job] = {}
@@ -173,7 +169,7 @@ class Workers(ABC):
             for slot in self._free(out):
                 if not queue.left:
                     break
-                job = queue.take(last_group.get(slot), job_size or self._job_size(queue.left))
+                job = queue.take(last_group.get(slot), self._job_size(queue.left))
                 last_group[slot], out[slot] = job.group, job
                 step.started.extend(job.places)
                 self._start(slot, job)
@@ -207,11 +203,11 @@ class Workers(ABC):
         return settled
 
     def _job_size(self, left: int) -> int:
-        """Return how many points make a job of the intended time, and leave the others something."""
+        """Return how many points make a job of the intended time, at most a worker's part of those that are left."""
         if self._seconds_a_point is None:
             return 1
         wanted = int(JOB_S / max(self._seconds_a_point, 1e-9))
-        return max(1, min(wanted, LARGEST_JOB, left // (2 * self._count)))
+        return max(1, min(wanted, LARGEST_JOB, -(-left // self._count)))
 
     def _timed(self, seconds: float, points: int) -> None:
         """Take note of how long a job took."""

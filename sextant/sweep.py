@@ -34,13 +34,17 @@ def sweep_command(sweep_file: str, folder: Path, **workers: Any) -> None:
     Writes results.csv to the folder and prints each workload's best point. A sweep that was stopped goes on with
     sextant resume. See: docs/studies.md and examples/sweeps/sparch_look_ahead.toml.
     """
-    from searchers.execution import read_execution
+    from searchers.execution import DASK, read_execution
     from searchers.kept import SWEEP_COPY
+    from searchers.sweep import open_workload
     from searchers.sweep_file import read_sweep
     from sextant.studies import fresh_folder, stop_on_terminate, write_whole
 
     sweep = read_sweep(sweep_file)
     execution = read_execution(sweep_file).with_options(**workers)
+    if execution.executor != DASK:  # what is misspelt is said before there is a folder
+        for number in range(len(sweep.sources)):
+            open_workload(sweep.sources, number, sweep.opened)
     write_whole(folder / SWEEP_COPY, fresh_folder(sweep_file, folder))
     with stop_on_terminate():
         run_and_show_sweep(sweep, folder, execution)

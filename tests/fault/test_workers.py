@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,17 @@ from searchers.outcome import Outcome
 from searchers.shared import Shared
 from searchers.workers import Queue, make_workers
 from tests.fault.faulty import FAULTS, REASONS, Faulty
+from workloads.errors import SextantError
 
 Payload = tuple[int, str]
 
 
-def evaluate(payloads: list[Payload], execution: Execution, **options: object) -> dict[int, Outcome]:
+def evaluate(payloads: list[Payload], execution: Execution, *, batches: bool = False) -> dict[int, Outcome]:
     settled: dict[int, Outcome] = {}
     with make_workers(Faulty(), execution) as workers:
-        for step in workers.evaluate(payloads, **options):  # type: ignore[arg-type]
+        if batches:
+            workers._timed(1e-6, 1)  # points that take no time are handed out together
+        for step in workers.evaluate(payloads):
             for place, outcome in step.settled:
                 assert place not in settled
                 settled[place] = outcome
@@ -55,7 +59,7 @@ def test_fifty_faults_cost_fifty_points() -> None:
 
 def test_a_batch_with_a_fault_is_taken_apart() -> None:
     execution = Execution(executor=PROCESSES, count=1, retries=0)
-    settled = evaluate([(place, "kill" if place == 5 else "") for place in range(8)], execution, job_size=8)
+    settled = evaluate([(place, "kill" if place == 5 else "") for place in range(8)], execution, batches=True)
     assert settled.pop(5) == Outcome({}, REASONS["kill"])
     assert settled == {place: Outcome({"square": place * place}) for place in (0, 1, 2, 3, 4, 6, 7)}
 
@@ -73,7 +77,7 @@ def test_how_often_it_died_is_said() -> None:
 
 
 def test_a_point_that_raises_on_a_thread_is_failed() -> None:
-    settled = evaluate([(place, "raise" if place == 2 else "") for place in range(5)], Execution(count=2), job_size=3)
+    settled = evaluate([(place, "raise" if place == 2 else "") for place in range(5)], Execution(count=2), batches=True)
     assert settled.pop(2) == Outcome({}, "RuntimeError: point 2 is bad")
     assert settled == {place: Outcome({"square": place * place}) for place in (0, 1, 3, 4)}
 
@@ -111,3 +115,13 @@ def test_what_is_shared_is_mapped_and_what_a_worker_writes_is_its_own() -> None:
     assert (second["other"] == value["other"]).all()
     assert second["name"] == "x"
     shared.close()
+
+
+def test_workers_that_cannot_start_are_told_once_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Faulty, "__module__", "nowhere")
+    monkeypatch.setitem(sys.modules, "nowhere", sys.modules["tests.fault.faulty"])
+    with pytest.raises(SextantError) as caught:
+        evaluate([(1, "")], Execution(executor=PROCESSES))
+    assert str(caught.value) == (
+        "no worker process can be started (ModuleNotFoundError: No module named 'nowhere'), need --executor threads"
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from searchers.kept import kept_points, kept_study
+from searchers.kept import Kept, kept_points, kept_study
 from searchers.layer_problem import LayerProblem as Problem
 from tests.command_line import Ran, sextant
 
@@ -261,12 +261,12 @@ def test_a_study_edited_after_it_was_run_is_told_in_one_line(searched: Path) -> 
 def test_a_stopped_study_exits_with_3_and_goes_on(
     study_file: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, evaluated = tmp_path / "out", []
+    folder, seen = tmp_path / "out", []
     evaluate = Problem.evaluate
 
     def stopping(problem: Problem, genomes: Any) -> Any:
-        evaluated.append(genomes)
-        if len(evaluated) == 2:
+        seen.extend(genomes)
+        if len(seen) > 20:
             raise KeyboardInterrupt
         return evaluate(problem, genomes)
 
@@ -274,8 +274,10 @@ def test_a_stopped_study_exits_with_3_and_goes_on(
         patch.setattr(Problem, "evaluate", stopping)
         ran = sextant("cosearch", study_file(), "--out", folder)
     assert ran.code == 3
+    kept = sum(Kept(folder).states()[state] for state in ("done", "failed"))
+    assert 16 <= kept <= 20
     assert ran.err.splitlines()[-1] == (
-        f"sextant: stopped; 16 of 40 evaluations are kept; continue with: sextant resume {folder}"
+        f"sextant: stopped; {kept} of 40 evaluations are kept; continue with: sextant resume {folder}"
     )
     assert sextant("resume", folder).code == 0
     assert sextant("cosearch", study_file(), "--out", tmp_path / "whole").code == 0

@@ -53,7 +53,7 @@ def main() -> None:
     predicted, percent = cross_validated(networks)
     sigma = float(np.sqrt(np.mean(np.square(predicted - percent))))
     lines = [
-        f"# Fitted by training/fit_digits.py to measured/digits.csv; sigma by {FOLDS}-fold cross-validation over networks.",
+        f"# Fitted by training/fit_digits.py to measured/digits.csv; sigma by {FOLDS}-fold cross-validation.",
         f"networks = {len(networks)}",
         f"sigma = {sigma:.4g}  # points",
         f"constant = {constant:.6g}  # %",
