@@ -82,15 +82,10 @@ def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path
 
 
 def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point], front: Sequence[Point]) -> None:
-    names = [
-        *study.objectives[:2],
-        *(["area_mm2" if study.objectives[0] != "area_mm2" else "seconds"] if len(study.objectives) < 2 else []),
-    ]
-    across, up = names[0], names[1]
+    across, up, shade = _shown_objectives(study, points)
     others = [point for point in points if study.feasible(point.outcome)]
     x, y = _columns(others, across, up)
     axes.scatter(x, y, s=7, color="#c9c9c9", linewidths=0, label="feasible")
-    shade = study.objectives[2] if len(study.objectives) > 2 else None
     colours = _columns(front, shade)[0] if shade else ACCENT
     x, y = _columns(front, across, up)
     drawn = axes.scatter(
@@ -125,6 +120,18 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=8, columnspacing=1.2)
     limits = ", ".join(_limit_text(study, place) for place in range(len(study.constraints)))
     axes.set_title("front" + (f" ({limits})" if limits else ""), fontsize=9, loc="left")
+
+
+def _shown_objectives(study: Study, points: Sequence[Point]) -> tuple[str, str, str | None]:
+    """Return what is drawn across, up and as colour; an oracle's objective goes up, where its interval can be seen."""
+    names = list(study.objectives)
+    if len(names) == 1:  # beside one objective stands what else matters and is known
+        known = next(point.outcome.quantities for point in points if point.outcome.quantities)
+        names.append(next(name for name in ("area_mm2", "seconds", "cycles") if name in known and name not in names))
+    names.sort(key=lambda name: name in (ACCURACY_BOUND, LOSS_BOUND))
+    if names[-1] in (ACCURACY_BOUND, LOSS_BOUND):
+        names.insert(1, names.pop())
+    return names[0], names[1], names[2] if len(names) > 2 else None
 
 
 def _plain_numbers(axis: mpl.axis.Axis) -> None:

@@ -17,7 +17,7 @@ KINDS = ("machines", "presets", "workloads", "networks", "figures", "recipes")
 def list_command(kind: str) -> None:
     """List machines, presets, workloads, networks, figures or recipes."""
     for name, text in _entries(kind):
-        click.echo(f"{name:<28}{text}")
+        click.echo(f"{name:<31} {text}")
 
 
 def _entries(kind: str) -> list[tuple[str, str]]:
