@@ -123,7 +123,7 @@ Limit = Whole | Number | Share | Switch | OneOf
 
 
 def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
-    """Declare a configuration field and what it allows; required, unless it has a default."""
+    """Declare a configuration field and what it allows; required but for a choice that has a usual answer."""
     return dataclasses.field(default=default, metadata={"limit": limit})
 
 

@@ -89,12 +89,12 @@ def _without_collection(compile_: Function) -> Function:
 
 
 def kernel_on_distinct_arrays(function: Function) -> Function:
-    """Compile like ``kernel`` and promise that no two array arguments overlap.
+    """Compile like ``lean_kernel`` and promise that no two array arguments overlap.
 
     Without the promise the compiler has to check, at run time and for every pair, whether a store could change
     what a later load reads, and gives up vectorising a loop over many arrays.
     """
-    compiled: Any = kernel(function)
+    compiled: Any = lean_kernel(function)
     if compiled is not function:
         compiler = compiled._compiler
         customize = compiler._customize_flags

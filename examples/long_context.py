@@ -5,6 +5,7 @@ workloads/attention/synthetic.py), 8 heads of 64 dimensions; SRAMs are as large 
 """
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pandas as pd
@@ -25,9 +26,8 @@ METHODS = {
 CONTEXTS = (4096, 8192, 16384, 32768)
 
 
-def main() -> None:
-    """Print bytes, cycles and output error of every method at every context, a layer's on average."""
-    layers = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+def study(contexts: Iterable[int], layers: int) -> pd.DataFrame:
+    """Return bytes, cycles and output error of every method at every context, a layer's on average."""
     model = TransformerShape(
         name="decoder",
         layers=layers,
@@ -39,7 +39,7 @@ def main() -> None:
         key_value_heads=8,
     )
     rows = []
-    for context in CONTEXTS:
+    for context in contexts:
         workload = synthetic_attention(
             model, name=f"{context} tokens", tokens=context, prompt=context - 1, summarise=False, seed=1
         )
@@ -57,7 +57,12 @@ def main() -> None:
             )
             print(f"{context:6d}  {method:30s}{rows[-1]['KB a layer']:10.0f} KB{rows[-1]['cycles a layer']:9d} cycles"
                   f"{rows[-1]['output error']:8.1%} error", flush=True)  # fmt: skip
-    table = pd.DataFrame(rows)
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Write long_context.csv."""
+    table = study(CONTEXTS, int(sys.argv[1]) if len(sys.argv) > 1 else 4)
     table.to_csv("long_context.csv", index=False, lineterminator="\n")
     print("wrote long_context.csv")
 

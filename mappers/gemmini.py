@@ -27,8 +27,8 @@ from workloads.layers import (
 OUTERMOST = "L3"
 # Where a dimension of the notation stands in a tile: P, Q map, C, K channels, R, S kernel.
 DIMENSIONS = {"P": 0, "Q": 1, "C": 2, "K": 3, "R": 4, "S": 5}
-LOOP = re.compile(r"([A-Z])([1-9][0-9]*)(X?)")
-NOTATION = "levels L3[WIO] .. L0[W] joined by ' - ', each with loops such as K16 or, in space, K16X"
+LOOP = re.compile(r"([A-Z])([1-9][0-9]*)([XY]?)")
+NOTATION = "levels L3[WIO] .. L0[W] joined by ' - ', each with loops such as K16 or, in space, K16X or K16Y"
 
 
 def best_plan(config: Config, table: LayerTable) -> Plan:
@@ -45,8 +45,10 @@ def best_plan(config: Config, table: LayerTable) -> Plan:
         If an operand is wider than 8 bits.
     """
     table.check_widths(WIDEST_BITS, MACHINE)
-    tiles = np.array([_best_tile(config, table, index) for index in range(len(table))], dtype=np.int64)
-    return Plan(table, tiles)
+    rows = [tuple(row) for row in table.values.tolist()]
+    first = {row: index for index, row in reversed(list(enumerate(rows)))}  # equal layers are searched once
+    tile_of = {row: _best_tile(config, table, index) for row, index in first.items()}
+    return Plan(table, np.array([tile_of[row] for row in rows], dtype=np.int64))
 
 
 def _best_tile(config: Config, table: LayerTable, index: int) -> tuple[int, ...]:
@@ -95,7 +97,7 @@ def plan_of_mapping(table: LayerTable, mapping: str) -> tuple[int, Plan]:
     tile, side = np.ones(kernels.TILE_COLUMNS, np.int64), 1
     for level in mapping.split(" - "):
         name, *loops = level.split() or [""]
-        if not re.fullmatch(r"L[0-3]\[[WIO]+\]", name):
+        if not re.fullmatch(r"L[0-3]\[[WIO]*\]", name):
             raise WorkloadError(where, "level", name, NOTATION)
         for loop in loops:
             found = LOOP.fullmatch(loop)

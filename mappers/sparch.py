@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from accel.config import Share
 from accel.sparch.config import Config
-from accel.sparch.merge_kernels import weigh_columns
+from accel.sparch.merge_kernels import number_leaves, weigh_columns
 from accel.sparch.plan import IndexArray, Plan, Positions, SamplePlan
 from workloads.errors import ConfigError, WorkloadError
 from workloads.sparse.product import SparseProduct
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 MOST_ELEMENTS = 2**31 - 1
+NO_LEAF = -1
 SHARE = 0.1  # of the multiplications that a sample measures, if nothing else is asked for
 SLABS = 16  # of a sample; docs/sparch.md says what other numbers do
 Rows = npt.NDArray[np.bool_]
@@ -53,17 +54,14 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
         If a matrix has more elements than 32 bits count.
     """
     _check_size(product)
-    pointers, elements, addresses = _condensed(product) if config.condensing else _columns(product)
-    lengths = np.diff(product.b.indptr).astype(np.int32)[product.a.indices]
-    weights = _sum_ranges(lengths[elements], pointers)
-    kept, sizes = weights > 0, np.diff(pointers)
+    weights, _, _ = _weigh(config, product)
+    kept = weights > 0
     weights = weights[kept]
     return Plan(
         product=product,
         leaves_per_round=config.leaves,
-        leaf_pointers=np.concatenate(([0], np.cumsum(sizes[kept]))),
-        leaf_elements=elements[np.repeat(kept, sizes)],
-        addresses=addresses,
+        element_leaves=_element_leaves(config, product, kept),
+        addresses=_addresses(config, product),
         weights=weights,
         rounds=_schedule(config, weights),
         marked_rows=np.empty(0, np.int64),
@@ -114,15 +112,20 @@ def sample_plan(config: Config, product: SparseProduct, share: float = SHARE, se
     part = SparseProduct(product.name, a[rows], product.b)
     row_sizes, places = np.diff(part.a.indptr), np.arange(part.a.nnz)
     multiplied = np.repeat(run[rows], row_sizes)
-    column = places - np.repeat(part.a.indptr[:-1], row_sizes) if config.condensing else part.a.indices
-    element_leaves = np.where(kept, np.cumsum(kept) - 1, -1)[column]
+    element_leaves = _element_leaves(config, product, kept)
     positions = places + np.repeat(a.indptr[rows] - part.a.indptr[:-1], row_sizes)
-    addresses = positions.astype(np.int32) if config.condensing else _columns(product)[2][positions]
+    element_leaves, addresses = element_leaves[positions], _addresses(config, product)[positions]
     return SamplePlan(
         product=product,
         share=share,
         slabs=_part_plan(
-            config, part, multiplied, element_leaves, addresses, rounds, int(kept.sum()), _turns(measured[rows])
+            config,
+            part,
+            np.where(multiplied, element_leaves, NO_LEAF),
+            addresses,
+            rounds,
+            int(kept.sum()),
+            _turns(measured[rows]),
         ),
         multiplied=multiplied,
         measured=np.repeat(measured[rows], row_sizes),
@@ -142,21 +145,38 @@ def _weigh(config: Config, product: SparseProduct) -> tuple[IndexArray, IndexArr
     return weights, sizes, done
 
 
+def _element_leaves(config: Config, product: SparseProduct, kept: Rows) -> Positions:
+    """Return the leaf of each element of A: a column that is kept; those that are not have none."""
+    column_leaves = np.where(kept, np.cumsum(kept) - 1, NO_LEAF).astype(np.int32)
+    leaves = np.empty(product.a.nnz, np.int32)
+    number_leaves(product.a.indptr, product.a.indices, config.condensing, column_leaves, leaves)
+    return leaves
+
+
+def _addresses(config: Config, product: SparseProduct) -> Positions:
+    """Return where A's elements lie in memory, in elements: as rows, or as columns."""
+    every = np.arange(product.a.nnz, dtype=np.int32)
+    if config.condensing:
+        return every
+    by_column = csr_array((every, product.a.indices, product.a.indptr), shape=product.a.shape).tocsc().data
+    addresses = np.empty_like(every)
+    addresses[by_column] = every
+    return addresses
+
+
 def _part_plan(
-    config: Config, part: SparseProduct, multiplied: Rows, element_leaves: IndexArray, addresses: Positions,
+    config: Config, part: SparseProduct, element_leaves: Positions, addresses: Positions,
     rounds: tuple[IndexArray, ...], leaves: int, marked_rows: IndexArray,
 ) -> Plan:  # fmt: skip
-    """Return the whole's plan for the elements of some rows that are multiplied."""
-    elements = np.flatnonzero(multiplied & (element_leaves >= 0)).astype(np.int32)
-    leaf = element_leaves[elements]
-    lengths = np.diff(part.b.indptr)
+    """Return the whole's plan for some rows."""
+    multiplied = element_leaves != NO_LEAF
+    lengths = np.diff(part.b.indptr)[part.a.indices[multiplied]]
     return Plan(
         product=part,
         leaves_per_round=config.leaves,
-        leaf_pointers=np.concatenate(([0], np.cumsum(np.bincount(leaf, minlength=leaves)))),
-        leaf_elements=elements[np.argsort(leaf.astype(np.min_scalar_type(leaves)), kind="stable")],
+        element_leaves=element_leaves,
         addresses=addresses,
-        weights=np.bincount(leaf, lengths[part.a.indices[elements]], leaves).astype(np.int64),
+        weights=np.bincount(element_leaves[multiplied], lengths, leaves).astype(np.int64),
         rounds=rounds,
         marked_rows=marked_rows,
         pipelined_merge=config.pipelined_merge,
@@ -303,34 +323,3 @@ def _rounds(
         rounds.append(np.array(sorted(number for _, number in taken), np.int64))
         waiting += 1 - count
     return tuple(rounds)
-
-
-def _condensed(product: SparseProduct) -> tuple[IndexArray, Positions, Positions]:
-    """Return the condensed columns: column j holds the j-th element of every row."""
-    every = np.arange(product.a.nnz, dtype=np.int32)
-    lengths = np.diff(product.a.indptr)
-    within = every - np.repeat(product.a.indptr[:-1].astype(np.int32), lengths)
-    pointers, elements = _by_column(product, within, int(lengths.max(initial=0)))
-    return pointers, elements, every
-
-
-def _columns(product: SparseProduct) -> tuple[IndexArray, Positions, Positions]:
-    """Return A's own columns, stored by columns."""
-    pointers, elements = _by_column(product, product.a.indices, product.a.shape[1])
-    addresses = np.empty(product.a.nnz, np.int32)
-    addresses[elements] = np.arange(product.a.nnz, dtype=np.int32)
-    return pointers, elements, addresses
-
-
-def _by_column(product: SparseProduct, column: Positions, columns: int) -> tuple[IndexArray, Positions]:
-    """Sort the positions of A's elements by column and, within one, by row."""
-    every, pointers = np.arange(product.a.nnz, dtype=np.int32), product.a.indptr.astype(np.int32)
-    positions = csr_array((every, column, pointers), shape=(product.a.shape[0], columns)).tocsc()
-    return positions.indptr.astype(np.int64), positions.data
-
-
-def _sum_ranges(values: Positions, pointers: IndexArray) -> IndexArray:
-    """Add up values between pointers."""
-    sums = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
-    result: IndexArray = sums[pointers[1:]] - sums[pointers[:-1]]
-    return result

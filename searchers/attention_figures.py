@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import pyplot as plt
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 
 from accel.report import Report
-from searchers.figures import ACCENT, CAUSE_COLOURS, STYLE, plt, save
+from searchers.figures import ACCENT, CAUSE_COLOURS, STYLE, save
 
 NAMED_PARTS = 24
 LONGEST_NAME = 22
@@ -45,7 +47,7 @@ def _draw_counts(axes: Any, parts: list[Report]) -> None:
         drawn.step(place, counts, where="mid", color=colour, label=name)
         drawn.set_ylim(0, max(counts) * 1.08)
         drawn.set_ylabel(f"{name} alive", color=colour)
-        drawn.yaxis.set_major_locator(plt.MaxNLocator(integer=True, nbins=6))
+        drawn.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     heads.grid(visible=False)
     _name_parts(axes.xaxis, parts)
     if len(parts[0].name) > len("layer 99") or len(parts) > NAMED_PARTS:
@@ -64,9 +66,7 @@ def _given(parts: list[Report]) -> npt.NDArray[np.float64]:
 
 
 def _colours() -> Any:
-    colours = plt.get_cmap("viridis").copy()
-    colours.set_bad("#d9d9d9")
-    return colours
+    return plt.get_cmap("viridis").with_extremes(bad="#d9d9d9")
 
 
 def _name_parts(axis: Any, parts: list[Report]) -> None:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from accel.report import Report
 from accel.roofline import Roofline
 from searchers.front import front_of, hypervolume_history, knee
-from searchers.quantities import QUANTITIES
+from searchers.quantities import ACCURACY_BOUND, LOSS_BOUND, QUANTITIES, SIGMA
 from searchers.store import Point
 from searchers.study import Study
 from workloads.errors import OutputError
@@ -102,6 +102,11 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
     if shade:
         bar = figure.colorbar(drawn, ax=axes, pad=0.02)
         bar.set_label(QUANTITIES[shade].axis)
+    if up in (ACCURACY_BOUND, LOSS_BOUND) and SIGMA in study.problem.quantities:
+        # From the bound that is searched to as far beyond the oracle's value: one standard deviation to each side.
+        sign = 1.0 if up == ACCURACY_BOUND else -1.0
+        reach = [2.0 * sign * point.outcome.quantities[SIGMA] * QUANTITIES[up].scale for point in front]
+        axes.vlines(x, y, np.add(y, reach), color="#9a9a9a", linewidth=0.8, zorder=1, label="oracle's interval")
     chosen = front[knee(study, front)]
     x, y = _columns([chosen], across, up)
     axes.scatter(
@@ -177,6 +182,19 @@ def draw_matrix(product: SparseProduct, folder: Path) -> Path:
         return save(figure, folder, "matrix.png")
 
 
+def roof_lines(axes: Axes, roofline: Roofline, intensities: Sequence[float], *, beyond: float = 3.0) -> None:
+    """Draw the bounds of a machine over the intensities given and some beyond, so that axes have a decade to name."""
+    bytes_per_second = roofline.bytes_per_second
+    knee_of_highest = max(roofline.peak_gops.values()) * 1e9 / bytes_per_second
+    span = np.geomspace(min(*intensities, knee_of_highest) / beyond, max(*intensities, knee_of_highest) * beyond, 200)
+    for name, peak in roofline.peak_gops.items():
+        axes.plot(span, np.minimum(peak, span * bytes_per_second / 1e9), color="#555555", linewidth=1.0)
+        axes.annotate(
+            f"{name}, {peak:.0f} GOPS", (span[-1], min(peak, span[-1] * bytes_per_second / 1e9)),
+            ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
+        )  # fmt: skip
+
+
 def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
     figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
     layers = [layer for layer in report.layers if layer.total_dram_bytes]
@@ -185,17 +203,7 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
     intensity = np.array([layer.intensity for layer in layers])
     achieved = np.array([layer.gops for layer in layers])
     share = np.array([layer.cycles / report.cycles for layer in layers])
-    bytes_per_second = roofline.bytes_per_second
-    knee_of_highest = max(roofline.peak_gops.values()) * 1e9 / bytes_per_second
-    drawn = [report.intensity, *intensity]
-    beyond = 3 if layers else 10  # so that the axes have a decade to name
-    span = np.geomspace(min(*drawn, knee_of_highest) / beyond, max(*drawn, knee_of_highest) * beyond, 200)
-    for name, peak in roofline.peak_gops.items():
-        axes.plot(span, np.minimum(peak, span * bytes_per_second / 1e9), color="#555555", linewidth=1.0)
-        axes.annotate(
-            f"{name}, {peak:.0f} GOPS", (span[-1], min(peak, span[-1] * bytes_per_second / 1e9)),
-            ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
-        )  # fmt: skip
+    roof_lines(axes, roofline, [report.intensity, *intensity], beyond=3 if layers else 10)
     axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)
     named = np.argsort(-share)[:NAMED_LAYERS]
     heights = np.argsort(np.argsort(intensity[named], kind="stable"))
@@ -211,7 +219,7 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     axes.set_title(
-        f"{report.name}: roofline at {bytes_per_second / 1e9:.3g} GB/s{POINTS if report.layers else ''}",
+        f"{report.name}: roofline at {roofline.bytes_per_second / 1e9:.3g} GB/s{POINTS if report.layers else ''}",
         fontsize=9, loc="left",
     )  # fmt: skip
     axes.legend(

@@ -139,23 +139,26 @@ class BitFusionCosts(LayerCosts):
         super().__init__()
         self.quantities = tuple(name for name, quantity in QUANTITIES.items() if quantity.of_every_machine)
 
-    def _machine_key(self, config: Any) -> tuple[bytes, bytes]:
+    def _machine_key(self, config: Any) -> tuple[bytes, bytes, str]:
         from accel.bitfusion.config import costs
 
-        return config.machine_row().tobytes(), costs(config).unit_pj.tobytes()
+        if config.model != "published":
+            raise ConfigError("candidate", "model", config.model, "published: searches count by the closed form")
+        return config.machine_row().tobytes(), costs(config).unit_pj.tobytes(), config.mapping
 
     def _compute(self, rows: IntArray, machine_of: IntArray) -> Floats:
         from accel.bitfusion import kernels
         from accel.bitfusion.config import costs
         from accel.bitfusion.model import MACHINE
-        from mappers.bitfusion.search import map_layers
+        from mappers.bitfusion.search import map_layers, space_of
 
         LayerTable("candidates", ("",) * len(rows), rows).check_widths(kernels.WIDEST_BITS, MACHINE)
         numbers, machine_of = np.unique(machine_of, return_inverse=True)
         configs = [self._configs[number] for number in numbers]
         machines = np.array([config.machine_row() for config in configs])
         unit_pj = np.array([costs(config).unit_pj for config in configs])
-        mappings, status = map_layers(rows, machines, machine_of, unit_pj)
+        space = np.array([space_of(config) for config in configs], np.int64)
+        mappings, status = map_layers(rows, machines, machine_of, unit_pj, space)
         laid = np.flatnonzero(status == 0)
         counters = np.zeros((len(laid), len(kernels.COUNTERS)), np.int64)
         bounds = np.zeros((len(laid), self.columns - len(kernels.COUNTERS)), np.int64)

@@ -119,6 +119,16 @@ class LayerMachine(Machine):
         return describe
 
 
+class BitFusion(LayerMachine):
+    """BitFusion, whose published model and whose simulated machine have best mappings of their own."""
+
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Any:
+        """Return the plan that is best for what is counted."""
+        if fidelity == "simulate" or config.model == "cycle":
+            return import_module(f"mappers.{self.name}").best_cycle_plan(config, opened)
+        return super().lay(config, opened, fidelity, share)
+
+
 class SparseMachine(Machine):
     """A machine that multiplies two sparse matrices."""
 
@@ -186,7 +196,7 @@ class AttentionPeer(AttentionMachine):
 MACHINES: Mapping[str, Machine] = {
     machine.name: machine
     for machine in (
-        LayerMachine(
+        BitFusion(
             "bitfusion",
             "systolic array of bit-composable units (ISCA 2018), closed form with mapping search, or cycle by cycle",
             ("estimate", "simulate"),

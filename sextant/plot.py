@@ -13,9 +13,14 @@ import click
     "--design", type=int, help="Its number in results.csv or front.csv  [default: nearest to the best of all]"
 )
 def plot_command(folder: Path, design: int | None) -> None:
-    """Draw the front of the study in FOLDER, and the roofline and cycle stack of one of its designs."""
+    """Draw the study in FOLDER and one of its designs.
+
+    The front, its designs across all choices, which choices mattered; and of the design roofline, cycle stack, and
+    the bits of its layers with the roofline before and after choosing them.
+    """
     from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
+    from searchers.insight import draw_insight
     from searchers.kept import kept_points, kept_study
     from workloads.errors import StudyError
 
@@ -33,5 +38,6 @@ def plot_command(folder: Path, design: int | None) -> None:
     for picture in (
         *draw_study(study, points, folder),
         *draw_report(run.roofline, run.report, folder),
+        *draw_insight(study, points, chosen, folder),
     ):
         click.echo(f"wrote {picture}")

@@ -226,8 +226,8 @@ def _table(columns: Mapping[str, list[str]]) -> Table:
             no_wrap=heading in ("layer", "cycles", "mostly"),
             width=None if heading == WRAPPED else _width(heading, cells),
         )
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*map(escape, cells))
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -1,4 +1,4 @@
-"""What Sextant's BitFusion gives for every published number of it."""
+"""What Sextant's BitFusion gives for every published number of it, and how far its two fidelities are apart."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from accel.bitfusion import PRESETS, Config, estimate_batch
+from accel.bitfusion import PRESETS, Config, estimate_batch, simulate
+from accel.config import configure
 from accel.report import Report
 from mappers.bitfusion import best_plans
 from workloads.catalog import build_table
-from workloads.layers import LayerTable
+from workloads.layers import Layer, LayerTable
 
 PAPER = PRESETS["paper"]
 EIGHT = (
@@ -27,6 +28,7 @@ EYERISS = {
     "lenet5-bitfusion": (1117696, 4905475686.4),
     "resnet18-bitfusion-2x": (95485952, 314328247091.2),
 }
+RANDOM_LAYERS, MOST_RANDOM_MACS = 2000, 2**20
 REGULAR = {"alexnet": "alexnet-bitfusion", "resnet18": "resnet18-bitfusion"}
 
 
@@ -57,7 +59,70 @@ def measure() -> Mapping[str, float]:
         report = _run(PAPER, build_table(name))
         ours[f"eyeriss.speed.{name}"] = cycles / report.cycles
         ours[f"eyeriss.energy.{name}"] = energy_pj / report.total_energy_pj
+    ours |= closed_form_errors()
     return ours | {"area.total": _run(PAPER, build_table(EIGHT[0])).total_area_mm2}
+
+
+def closed_form_errors() -> dict[str, float]:
+    """Return cycles in closed form over cycles simulated with values: the middle and the worst 1 % of random layers."""
+    random = np.random.default_rng(0)
+    tables, configs = [], []
+    while len(tables) < RANDOM_LAYERS:
+        layer = random_layer(random)
+        if layer.macs <= MOST_RANDOM_MACS:
+            tables.append(LayerTable.of("random", [layer]))
+            configs.append(random_machine(random))
+    plans = best_plans(configs, tables)
+    simulated = np.array([simulate(config, plan).cycles for config, plan in zip(configs, plans, strict=True)])
+    counted = estimate_batch([replace(config, model="cycle") for config in configs], plans)
+    errors = np.array([report.cycles for report in counted]) / simulated - 1.0
+    return {
+        "closed_form.median": 1.0 + float(np.median(errors)),
+        "closed_form.p99": 1.0 + float(np.quantile(np.abs(errors), 0.99)),
+    }
+
+
+def random_layer(random: np.random.Generator) -> Layer:
+    """Draw a layer such as networks have: any kind, any width of operands, few to many channels."""
+    kind = str(random.choice(("conv", "conv", "depthwise", "linear", "matmul")))
+    in_c, out_c = (int(2 ** random.uniform(0, 10)) for _ in range(2))
+    out_h, out_w = (int(size) for size in random.integers(1, 57, 2))
+    kernel, stride = int(random.choice((1, 3, 5, 7))), int(random.choice((1, 1, 2)))
+    if kind in ("linear", "matmul"):
+        out_w = kernel = stride = 1
+    if kind == "depthwise":
+        out_c = in_c
+    act_bits, wgt_bits = (int(bits) for bits in random.integers(1, 17, 2))
+    return Layer(
+        name="random",
+        kind=kind,
+        batch=int(random.integers(1, 17)),
+        in_h=(out_h - 1) * stride + 1,
+        in_w=(out_w - 1) * stride + 1,
+        in_c=in_c,
+        out_h=out_h,
+        out_w=out_w,
+        out_c=out_c,
+        kernel_h=kernel,
+        kernel_w=kernel,
+        stride=stride,
+        groups=in_c if kind == "depthwise" else 1,
+        act_bits=act_bits,
+        wgt_bits=wgt_bits,
+        reads_input=int(kind != "matmul" and random.integers(0, 4) == 0),
+    )
+
+
+def random_machine(random: np.random.Generator) -> Config:
+    """Draw an array, a port and channels; buffers from a half to four times the published."""
+    rows, columns = (int(size) for size in random.choice((8, 12, 16, 32), 2))
+    drawn = {
+        name: int(getattr(PAPER, name) * 2 ** random.uniform(-1, 2))
+        for name in ("wbuf_bytes", "ibuf_bytes", "obuf_bytes")
+    }
+    width, channels = int(random.choice((32, 100, 192, 512))), int(random.integers(1, 9))
+    port = {"dram_bits_per_cycle": width, "dram_channels": channels}
+    return configure(PAPER, {"rows": rows, "columns": columns, **drawn, **port}, "validation")
 
 
 def _run(config: Config, table: LayerTable) -> Report:

@@ -27,6 +27,10 @@ def measure() -> Mapping[str, float]:
     charged = np.array(POLICY_ACT_BITS)
     charged[0] = 7
     ours["policy.share_as_charged"] = _cycles(network.with_bits(charged, POLICY_WGT_BITS)) / eight
+    edge = PRESETS["haq-edge"]
+    for bits in (4, 5, 6):
+        table = build_table("mobilenet_v1").with_bits(bits, bits)
+        ours[f"edge.mobilenet_v1.{bits}x{bits}"] = estimate(edge, best_plan(edge, table)).seconds * 1e3
     return ours
 
 

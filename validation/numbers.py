@@ -10,7 +10,7 @@ from accel.config import read_toml
 from workloads.errors import ConfigError
 
 PUBLISHED = Path(__file__).parent / "published"
-GRADES = ("printed", "abstract", "authors_code", "third_party", "recalled")
+GRADES = ("printed", "abstract", "authors_code", "third_party", "recalled", "own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Number:
     source : str
         Paper with table or figure, or the authors' code.
     grade : str
-        How well it is known; ``recalled`` is shown and never gates.
+        How well it is known; ``recalled`` is shown and never gates, ``own`` compares two of our own fidelities.
     cause : str
         Why ours differs, where it does.
     """

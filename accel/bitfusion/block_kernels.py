@@ -178,7 +178,7 @@ def weight_bits(block, index):
 
 @lean_kernel
 def activation_bits(block, index):
-    """Return the bits of activations a fold waits for: every pixel under a window once, or every window if so stored."""
+    """Return the bits of activations a fold waits for: pixels under its windows once, or the windows if so stored."""
     if not first_of_region(block, index, ACTIVATIONS, activations_follow(block)):
         return 0
     w, h = size_of(block, index, LOOP_W), size_of(block, index, LOOP_H)
@@ -243,7 +243,7 @@ def array_columns(block, oc):
 
 @lean_kernel
 def array_steps(block, ic):
-    """Return the cycles one output takes to add up the tiles of ``ic`` input channels, operands wider than 8 bits included."""
+    """Return the cycles one output takes to add up the tiles of ``ic`` input channels, pass by pass."""
     tile = block[B_TILE + LOOP_IC]
     steps = ic // tile * reduction_steps(block, tile)
     if ic % tile:

@@ -19,6 +19,7 @@ from workloads.units import BITS_PER_BYTE
 
 LARGEST_BUFFER_BYTES = 2**28
 MODELS = ("published", "cycle")
+MAPPINGS = ("published", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ class Config:
         Channels that share the DRAM port's width; whole bursts take turns over them. 1..64.
     dram_burst_bytes : int
         What one channel moves at least [bytes]; every tile starts at a burst. 1..4096.
+    mapping : str
+        Which mappings layers may have: ``published`` (the authors' tiles, powers of two with one side for width and
+        height) or ``all`` (also every divisor and rounded-up fraction of every loop; docs/mapping.md).
 
     Notes
     -----
@@ -75,6 +79,7 @@ class Config:
     model: str = limited(OneOf(MODELS), "published")
     dram_channels: int = limited(Whole(1, 64), 3)
     dram_burst_bytes: int = limited(Whole(1, 4096), 64)
+    mapping: str = limited(OneOf(MAPPINGS), "published")
 
     def __post_init__(self) -> None:
         check_fields(self, "bitfusion")

@@ -5,13 +5,10 @@ A request to another row of a bank waits for precharge and activation, which oth
 Source: docs/sparch.md; the paper names channels and bandwidth only.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from accel.bits import multiply_high, reciprocal
+from accel.bits import multiply_high
 from accel.jit import lean_kernel
-from accel.sparch.config import Config
 
 # Words of ``memory``: what it is; of what it is divided by, ``bits.reciprocal``.
 (
@@ -23,31 +20,6 @@ BUS_FREE, BURSTS, ROW_MISSES, CHANNEL_STATE = (np.uint64(n) for n in range(4))
 BANK_FREE, PAGE, BANK_STATE = (np.uint64(n) for n in range(3))
 NO_PAGE = np.uint64(2**64 - 1)
 ONE = np.uint64(1)
-
-
-def begin_memory(config: Config) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Return the memory of a configuration: nothing asked for, no row open."""
-    record = int(CHANNEL_STATE) + int(BANK_STATE) * config.hbm_banks
-    row_blocks = config.hbm_row_bytes // config.hbm_interleave_bytes
-    memory = np.zeros(int(STATE) + config.hbm_channels * record, np.uint64)
-    for field, value in (
-        (INTERLEAVE, config.hbm_interleave_bytes),
-        (CHANNELS, config.hbm_channels),
-        (BANKS, config.hbm_banks),
-        (BURST, config.hbm_burst_bytes),
-        (RATE, config.hbm_bytes_per_cycle),
-    ):
-        memory[field] = value
-        memory[int(field) + 1 : int(field) + 3] = reciprocal(value)
-    memory[int(BY_ROW_BLOCKS) : int(BY_ROW_BLOCKS) + 2] = reciprocal(row_blocks)
-    memory[ROW_MISS], memory[RECORD] = config.hbm_row_miss_cycles, record
-    channels(memory)[:, int(CHANNEL_STATE + PAGE) :: int(BANK_STATE)] = NO_PAGE
-    return memory
-
-
-def channels(memory: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
-    """Return the channels' records, a row for each."""
-    return memory[int(STATE) :].reshape(-1, int(memory[RECORD]))
 
 
 @lean_kernel
@@ -63,7 +35,7 @@ def request(t, address, size, memory):
     Contract
     --------
     t, address, size : int
-    memory           : uint64[], from ``begin_memory``
+    memory           : uint64[], from ``timing_state.begin_memory``
     """
     at, done = np.uint64(address), np.uint64(t)
     last = at + np.uint64(size)

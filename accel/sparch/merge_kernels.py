@@ -8,27 +8,24 @@ matrix, and what a cycle has to know of a merger is kept in two bits for every e
   next one. 1 otherwise.
 
 The bits of a node lie in one stream, words of the first and of the second kind in turn. Left goes before right where
-both have the same place. Rows are merged a block at a time, with keys (row in the block, column) of 32 bits that stay
-in the cache.
+both have the same place.
+
+No element is compared with another. The places of the result, in order, are numbered; they come from a bit map of a
+row's columns. Every stream is a bit map of the places it has, its node's the union of two, and what its merger does
+follows for 32 places at once from gathering and spreading bits.
 
 Source: Zhang et al., "SpArch", HPCA 2020: comparator-array merger, adder slice and zero eliminator.
 """
 
 import numpy as np
 
-from accel.jit import lean_kernel
+from accel.bits import count_ones, gather_bits, lowest_one, spread_bits
+from accel.jit import inlined_kernel, lean_kernel
 
-NO_KEY = np.uint32(0xFFFFFFFF)  # ends a run: greater than every key
-WORD_BITS = 64
 LEFT_ONLY_WORDS = 4  # at the beginning of a round's bits: all from the left, all leave
-ONE = np.uint64(1)
-TWO = np.uint64(2)
-THREE = np.uint64(3)
-LOW_BITS = np.uint64(0x0101010101010101)  # the lowest bit of each byte
-GATHER = np.uint64(0x0102040810204080)  # times a word of such bits: they lie side by side in its top byte
-TOP_BYTE = np.uint64(56)
-LANE_0, LANE_1 = np.int64(0), np.int64(1)
-CHUNK = np.int64(64)  # elements merged before their bits are stored
+BLOCK_PLACES = 1024  # merged at a time, if rows allow: their bit maps stay in the first-level cache
+ZERO, ONE, TWO, SIX, HALF, LOW_SIX = (np.uint64(n) for n in (0, 1, 2, 6, 32, 63))
+EVEN, ODD = np.uint64(0x5555555555555555), np.uint64(0xAAAAAAAAAAAAAAAA)
 
 
 @lean_kernel
@@ -56,70 +53,57 @@ def weigh_columns(pointers, element_k, lengths, condensed, weights, sizes, done)
 
 
 @lean_kernel
-def order_elements(slot_leaves, leaf_pointers, leaf_elements, element_row, element_k, begin, row, slot, position, k):
-    """Order the elements of a round by row, then by slot; return how many there are.
+def number_leaves(pointers, element_k, condensed, column_leaves, element_leaves):
+    """Give every element of A the leaf of its column.
 
     Contract
     --------
-    slot_leaves          : int64[slots]      leaf of a slot, -1 for a slot that is no leaf
-    element_row, _k      : int32[nnz of A]   row of each element of A, and of B it multiplies
-    begin                : int64[rows + 1]   zero; scratch
-    row, slot, k         : int32[elements]   written
-    position             : int32[elements]   written: which element of A
+    pointers, element_k, condensed : as in ``weigh_columns``
+    column_leaves  : int32[columns]     a column's leaf, -1 for none
+    element_leaves : int32[nnz of A]    written
     """
-    rows = len(begin) - 1
-    for leaf in slot_leaves:
-        if leaf >= 0:
-            for at in range(leaf_pointers[leaf], leaf_pointers[leaf + 1]):
-                begin[element_row[leaf_elements[at]] + 1] += 1
-    for i in range(rows):
-        begin[i + 1] += begin[i]
-    total = begin[rows]
-    for s in range(len(slot_leaves)):
-        leaf = slot_leaves[s]
-        if leaf >= 0:
-            for at in range(leaf_pointers[leaf], leaf_pointers[leaf + 1]):
-                element = leaf_elements[at]
-                i = element_row[element]
-                to = begin[i]
-                begin[i] = to + 1
-                row[to] = i
-                slot[to] = s
-                position[to] = element
-                k[to] = element_k[element]
-    return total
+    for i in range(len(pointers) - 1):
+        for e in range(pointers[i], pointers[i + 1]):
+            element_leaves[e] = column_leaves[e - pointers[i] if condensed else np.int64(element_k[e])]
 
 
 @lean_kernel
-def cut_rows(row, k, b_pointers, reload_row, work, most_work, most_rows, first_rows):
-    """Cut a round's rows into blocks of at most ``most_work`` stream elements where rows allow; return how many.
+def order_elements(
+    pointers, element_k, b_pointers, element_leaves, leaf_round, leaf_slot, begin, row, slot, position, k
+):  # fmt: skip
+    """Sort A's elements by round, each in the order of A; return the most products of a row.
 
     Contract
     --------
-    reload_row : int32[elements reloaded]   their rows, in any order
-    work       : int64[rows]                zero; written: stream elements of each row
-    first_rows : int64[rows + 1]            written: the first row of each block, then ``rows``
+    element_leaves        : int32[nnz of A]      the leaf of each element of A, -1 for none
+    leaf_round, leaf_slot : int64[leaves], int32[leaves]
+    begin                 : int64[rounds + 1]    zero; written: the first element of each round
+    row, slot, position, k : int32[nnz of A]     written: row of A, slot, which element of A, row of B
     """
-    rows = len(work)
-    for e in range(len(row)):
-        work[row[e]] += b_pointers[k[e] + 1] - b_pointers[k[e]]
-    for i in reload_row:
-        work[i] += 1
-    blocks = 0
-    filled = 0
-    begin = 0
-    largest = 0
-    first_rows[0] = 0
-    for i in range(rows):
-        if (filled + work[i] > most_work and filled > 0) or i - begin >= most_rows:
-            blocks += 1
-            first_rows[blocks] = i
-            begin = i
-            filled = 0
-        filled += work[i]
-        largest = max(largest, filled)
-    first_rows[blocks + 1] = rows
-    return blocks + 1, largest
+    for leaf in element_leaves:
+        if leaf >= 0:
+            begin[leaf_round[leaf] + 1] += 1
+    for n in range(len(begin) - 1):
+        begin[n + 1] += begin[n]
+    most = np.int64(0)
+    for i in range(len(pointers) - 1):
+        products = np.int64(0)
+        for e in range(pointers[i], pointers[i + 1]):
+            leaf = element_leaves[e]
+            if leaf >= 0:
+                n = leaf_round[leaf]
+                to = np.uint64(begin[n])
+                begin[n] += 1
+                row[to] = i
+                slot[to] = leaf_slot[leaf]
+                position[to] = e
+                k[to] = element_k[e]
+                products += b_pointers[element_k[e] + 1] - b_pointers[element_k[e]]
+        most = max(most, products)
+    for n in range(len(begin) - 1, 0, -1):
+        begin[n] = begin[n - 1]
+    begin[0] = 0
+    return most
 
 
 @lean_kernel
@@ -128,8 +112,8 @@ def repeat_side(bits, word, at, side, count):
     while count > 0:
         place = word + 2 * (at >> 6)
         shift = at & 63
-        here = min(count, WORD_BITS - shift)
-        ones = ~np.uint64(0) >> np.uint64(WORD_BITS - here) << np.uint64(shift)
+        here = min(count, 64 - shift)
+        ones = ~np.uint64(0) >> np.uint64(64 - here) << np.uint64(shift)
         bits[place] |= ones * np.uint64(side)
         bits[place + 1] |= ones
         at += here
@@ -137,224 +121,216 @@ def repeat_side(bits, word, at, side, count):
 
 
 @lean_kernel
-def append_bits(bits, word, at, codes, lane, count):
-    """Append a chunk's codes to a node's stream; return the bits the stream then has."""
-    side = leaves = np.uint64(0)
-    for eight in range(0, count, 8):
-        some = codes[lane, eight >> 3]
-        shift = np.uint64(eight)
-        side |= ((some & LOW_BITS) * GATHER >> TOP_BYTE) << shift
-        leaves |= (((some >> ONE) & LOW_BITS) * GATHER >> TOP_BYTE) << shift
-    unused = np.uint64(WORD_BITS) - np.uint64(count)
-    side = side << unused >> unused
-    leaves = leaves << unused >> unused
-    place = np.uint64(word + 2 * (at >> 6))
-    shift = np.uint64(at & 63)
-    rest = np.uint64(WORD_BITS - 1) - shift
-    bits[place] |= side << shift
-    bits[place + ONE] |= leaves << shift
-    bits[place + TWO] |= (side >> ONE) >> rest
-    bits[place + THREE] |= (leaves >> ONE) >> rest
-    return at + count
-
-
-@lean_kernel
-def merge_queue(keys, queue, waiting, bits, codes, code0, code1):
-    """Merge pairs of runs, two pairs at a time: one alone waits for its own last comparison.
+def cut_columns(columns, begin, end, slot, pieces, piece_word, piece_bits, piece_slot, seen, touched, top):
+    """Note the columns of a stream's row, 64 at a time; return how many pieces there are then.
 
     Contract
     --------
-    keys  : uint32[]            runs, each ended by ``NO_KEY``
-    queue : int64[waiting, 7]   left run, right run, output run (indices of keys); elements of both; first word and
-                                bits used of the node's stream; the last column is written: elements put out
-    codes : uint64[2, CHUNK // 8]   scratch
-    code0, code1 : uint8[CHUNK]     the bytes of its rows
+    columns               : int32[]       rising from ``begin`` to ``end``
+    piece_word, _bits, _slot : uint64[]   appended to from ``pieces`` on: which 64 columns, those that are there, slot
+    seen, touched, top    : uint64[]      columns that are in the row, words of ``seen`` with some, words of ``touched``
     """
-    upcoming = np.int64(0)
-    q0 = q1 = np.int64(-1)
-    left0 = left1 = at0 = at1 = np.int64(0)
-    i0 = j0 = o0 = i1 = j1 = o1 = np.uint64(0)
-    while True:
-        if left0 == 0:
-            if q0 >= 0:
-                keys[o0] = NO_KEY
-                queue[q0, 6] = np.int64(o0) - queue[q0, 2]
-            q0 = np.int64(-1)
-            if upcoming < waiting:
-                q0 = upcoming
-                upcoming += 1
-                i0, j0, o0 = np.uint64(queue[q0, 0]), np.uint64(queue[q0, 1]), np.uint64(queue[q0, 2])
-                left0, at0 = queue[q0, 3], queue[q0, 5]
-            elif q1 >= 0:  # the second lane goes on in the first one's place
-                i0, j0, o0, left0, at0, q0 = i1, j1, o1, left1, at1, q1
-                left1 = np.int64(0)
-                q1 = np.int64(-1)
-                continue
-            else:
-                return
-        if left1 == 0:
-            if q1 >= 0:
-                keys[o1] = NO_KEY
-                queue[q1, 6] = np.int64(o1) - queue[q1, 2]
-            q1 = np.int64(-1)
-            if upcoming < waiting:
-                q1 = upcoming
-                upcoming += 1
-                i1, j1, o1 = np.uint64(queue[q1, 0]), np.uint64(queue[q1, 1]), np.uint64(queue[q1, 2])
-                left1, at1 = queue[q1, 3], queue[q1, 5]
-        if left1 > 0:
-            steps = min(min(left0, left1), CHUNK)
-            for n in range(np.uint64(steps)):
-                a0 = keys[i0]
-                b0 = keys[j0]
-                a1 = keys[i1]
-                b1 = keys[j1]
-                right0 = np.uint64(b0 < a0)
-                alone0 = np.uint64(b0 != a0)
-                keys[o0] = min(a0, b0)
-                code0[n] = right0 + TWO * alone0
-                j0 += right0
-                i0 += ONE - right0
-                o0 += alone0
-                right1 = np.uint64(b1 < a1)
-                alone1 = np.uint64(b1 != a1)
-                keys[o1] = min(a1, b1)
-                code1[n] = right1 + TWO * alone1
-                j1 += right1
-                i1 += ONE - right1
-                o1 += alone1
-            left1 -= steps
-            at1 = append_bits(bits, queue[q1, 4], at1, codes, LANE_1, steps)
-        else:
-            steps = min(left0, CHUNK)
-            for n in range(np.uint64(steps)):
-                a0 = keys[i0]
-                b0 = keys[j0]
-                right0 = np.uint64(b0 < a0)
-                alone0 = np.uint64(b0 != a0)
-                keys[o0] = min(a0, b0)
-                code0[n] = right0 + TWO * alone0
-                j0 += right0
-                i0 += ONE - right0
-                o0 += alone0
-        left0 -= steps
-        at0 = append_bits(bits, queue[q0, 4], at0, codes, LANE_0, steps)
+    at = np.uint64(begin)
+    last = np.uint64(end)
+    while at < last:
+        column = np.uint64(columns[at])
+        word = column >> SIX
+        some = ONE << (column & LOW_SIX)
+        at += ONE
+        while at < last and np.uint64(columns[at]) >> SIX == word:
+            some |= ONE << (np.uint64(columns[at]) & LOW_SIX)
+            at += ONE
+        piece_word[pieces] = word
+        piece_bits[pieces] = some
+        piece_slot[pieces] = slot
+        pieces += ONE
+        seen[word] |= some
+        touched[word >> SIX] |= ONE << (word & LOW_SIX)
+        top[word >> SIX >> SIX] |= ONE << ((word >> SIX) & LOW_SIX)
+    return pieces
+
+
+@lean_kernel
+def number_columns(place, out, seen, touched, top, words, first_place, out_columns):
+    """Give a row's columns numbers from ``place`` on and put them out from ``out`` on; return its words, and its end.
+
+    Contract
+    --------
+    touched, top : zero afterwards
+    words        : uint64[]            written: the words of ``seen`` that are not zero
+    first_place  : uint64[]            written for these: the number of the first column
+    """
+    count = ZERO
+    for n in range(np.uint64(len(top))):
+        groups = top[n]
+        top[n] = ZERO
+        while groups != ZERO:
+            group = (n << SIX) + np.uint64(lowest_one(groups))
+            groups &= groups - ONE
+            some = touched[group]
+            touched[group] = ZERO
+            while some != ZERO:
+                word = (group << SIX) + np.uint64(lowest_one(some))
+                some &= some - ONE
+                words[count] = word
+                count += ONE
+                first_place[word] = place
+                here = seen[word]
+                place += np.uint64(count_ones(here))
+                while here != ZERO:
+                    out_columns[out] = (word << SIX) + np.uint64(lowest_one(here))
+                    here &= here - ONE
+                    out += ONE
+    return count, out
+
+
+@inlined_kernel
+def what_merger_does(left, right):
+    """Return the bits of kinds *side* and *leaves* of up to 32 places, and how many elements they are for."""
+    twice = spread_bits(right, EVEN)
+    there = spread_bits(left, EVEN) | spread_bits(right, ODD)
+    return gather_bits(ODD, there), gather_bits(~twice, there), np.uint64(count_ones(there))
+
+
+@lean_kernel
+def merge_maps(maps, left, right, out, words, bits, word, at):
+    """Merge two streams; write the bit map of the result and append to the node's bits; return how many come out.
+
+    Contract
+    --------
+    maps             : uint64[]   bit maps; ``left``, ``right`` and ``out`` are where three begin, of so many words. The
+                                  first two are zero afterwards.
+    bits, word, at   : the node's stream begins at ``bits[word]`` and has bits for ``at`` elements
+    """
+    place = np.uint64(word) + (np.uint64(at) >> SIX << ONE)
+    shift = np.uint64(at) & LOW_SIX
+    sides, leaves = bits[place], bits[place + ONE]
+    count = ZERO
+    for n in range(words):
+        in_left, in_right = maps[left + n], maps[right + n]
+        maps[left + n] = maps[right + n] = ZERO
+        both = in_left | in_right
+        maps[out + n] = both
+        if both == ZERO:
+            continue
+        here = np.uint64(count_ones(both))
+        count += here
+        in_left, in_right = gather_bits(in_left, both), gather_bits(in_right, both)
+        while True:
+            new_sides, new_leaves, more = what_merger_does(in_left, in_right)
+            sides |= new_sides << shift
+            leaves |= new_leaves << shift
+            bits[place], bits[place + ONE] = sides, leaves
+            rest = LOW_SIX - shift
+            shift += more
+            if shift > LOW_SIX:
+                sides, leaves = new_sides >> ONE >> rest, new_leaves >> ONE >> rest
+                shift &= LOW_SIX
+                place += TWO
+            if here <= HALF:
+                break
+            here -= HALF
+            in_left >>= HALF
+            in_right >>= HALF
+    bits[place], bits[place + ONE] = sides, leaves
+    return count
+
+
+@lean_kernel
+def merge_block(leaves, words, stride, maps, stream, size, bits, node_word, passed):
+    """Merge what the slots' bit maps have, from the leaves of the tree to its root.
+
+    Contract
+    --------
+    words, stride : int                        of every bit map that are used, and from one to the next
+    maps          : uint64[2 * leaves * stride]  slots' bit maps; zero afterwards
+    stream        : uint64[2 * leaves]         scratch: whose bit map a FIFO's stream has
+    size          : int64[2 * leaves]          of slots, elements they have; zero afterwards
+    passed        : int64[2 * leaves]          added to
+    """
+    for slot in range(leaves, 2 * leaves):
+        stream[slot] = slot
+        passed[slot] += size[slot]
+    for node in range(leaves - 1, 0, -1):
+        left, right = 2 * node, 2 * node + 1
+        before = passed[left] + passed[right] - size[left] - size[right]
+        if size[left] > 0 and size[right] > 0:
+            stream[node] = node
+            size[node] = np.int64(merge_maps(
+                maps, stream[left] * stride, stream[right] * stride, np.uint64(node) * stride, words, bits,
+                node_word[node], before,
+            ))  # fmt: skip
+        else:  # what one side has is handed on
+            stream[node] = stream[left] if size[left] > 0 else stream[right]
+            size[node] = size[left] + size[right]
+            if size[node] > 0 and node_word[node] > 0:
+                repeat_side(bits, node_word[node], before, np.int64(size[right] > 0), size[node])
+        size[left] = size[right] = 0
+        passed[node] += size[node]
+    size[1] = 0
+    for n in range(words):
+        maps[stream[1] * stride + n] = ZERO
 
 
 @lean_kernel
 def merge_round(
-    layers, columns, row, slot, k, b_pointers, b_columns, slot_reloads, reload_pointers, reload_row, reload_column,
-    first_rows, blocks, bits, node_word, taken, passed, out_row, out_column, arena, run, size, fill, cursor, queue,
-    queued, codes, code0, code1,
+    leaves, row, slot, k, b_pointers, b_columns, reload_slot, reload_pointers, reload_columns, bits, node_word, passed,
+    pointers, columns, piece_word, piece_bits, piece_slot, seen, touched, top, words, first_place, maps, stream, size,
 ):  # fmt: skip
     """Merge one round; return how many elements come out.
 
     Contract
     --------
-    layers                : int                     of the tree; nodes are numbered 1 (root), 2i and 2i + 1 below i
+    leaves                : int                     slots of the tree; node 1 is the root, 2i and 2i + 1 are below i
     row, slot, k          : int32[elements]         from ``order_elements``
-    slot_reloads          : int64[slots]            which reloaded stream a slot has, -1 for a leaf
-    reload_pointers       : int64[reloads + 1]      of the streams in ``reload_row`` and ``reload_column``
-    first_rows, blocks    : from ``cut_rows``
+    reload_slot           : int64[reloads]          the slot of each stream that was read back
+    reload_pointers       : int64[reloads, rows + 1]   where its rows begin in ``reload_columns``
     bits                  : uint64[]                zero; written
-    node_word             : int64[2**layers]        first word of a node's stream; 0: its right side is never used
-    taken                 : int64[2**layers]        zero; written: elements each node takes
-    passed                : int64[2**(layers + 1)]  zero; written: elements that enter each FIFO
-    out_row, out_column   : int32[]                 written, sorted
-    arena                 : uint32[(layers + 1) * (largest + 2**(layers + 1)) + 2]   scratch; ``largest`` is the most
-                                                    work of a block
-    run, size             : int64[2**(layers + 1)]  scratch; 0 where there is no slot
-    fill                  : int64[slots]            scratch
-    cursor                : int64[reloads + 1]      scratch, as ``reload_pointers``
-    queue, queued         : int64[2**layers, 7], int64[2**layers]   scratch
-    codes, code0, code1   : scratch of ``merge_queue``
+    node_word             : int64[leaves]           first word of a node's stream; 0: its right side is never used
+    passed                : int64[2 * leaves]       zero; written: elements that enter each FIFO
+    pointers, columns     : int64[rows + 1], int32[]   written: the result
+    piece_word to size    : scratch, zero; see above. Pieces, and words, are at most the products of a row.
     """
-    leaves = np.int64(1) << layers
-    slots = len(slot_reloads)
-    out = np.int64(0)
-    e0 = np.int64(0)
-    for block in range(blocks):
-        r0, r1 = first_rows[block], first_rows[block + 1]
-        # The leaves' runs.
-        e1 = e0
-        for s in range(slots):
-            size[leaves + s] = 0
-        while e1 < len(row) and row[e1] < r1:
-            size[leaves + slot[e1]] += b_pointers[k[e1] + 1] - b_pointers[k[e1]]
-            e1 += 1
-        used = np.int64(0)
-        for s in range(slots):
-            stream = slot_reloads[s]
-            if stream >= 0:
-                at = cursor[stream]
-                while at < reload_pointers[stream + 1] and reload_row[at] < r1:
-                    at += 1
-                size[leaves + s] = at - cursor[stream]
-            run[leaves + s] = fill[s] = used
-            used += size[leaves + s] + 1
-        if used == slots:
-            e0 = e1
-            continue
-        for e in range(e0, e1):
-            begin = b_pointers[k[e]]
-            count = b_pointers[k[e] + 1] - begin
-            to = fill[slot[e]]
-            base = np.uint32((row[e] - r0) * columns)
+    stride = np.uint64(len(maps) // (2 * leaves))
+    out = place = ZERO
+    e = 0
+    for i in range(len(pointers) - 1):
+        pieces = ZERO
+        while e < len(row) and row[e] == i:
+            begin, end = b_pointers[k[e]], b_pointers[k[e] + 1]
+            size[leaves + slot[e]] += end - begin
+            pieces = cut_columns(
+                b_columns, begin, end, np.uint64(slot[e]), pieces, piece_word, piece_bits, piece_slot, seen, touched,
+                top,
+            )  # fmt: skip
+            e += 1
+        for r in range(len(reload_slot)):
+            begin, end = reload_pointers[r, i], reload_pointers[r, i + 1]
+            size[leaves + reload_slot[r]] += end - begin
+            pieces = cut_columns(
+                reload_columns, begin, end, np.uint64(reload_slot[r]), pieces, piece_word, piece_bits, piece_slot, seen,
+                touched, top,
+            )  # fmt: skip
+        if pieces > ZERO:
+            count, end_out = number_columns(place, out, seen, touched, top, words, first_place, columns)
+            for n in range(pieces):
+                word = piece_word[n]
+                some = gather_bits(piece_bits[n], seen[word])
+                first = first_place[word]
+                at = (np.uint64(leaves) + piece_slot[n]) * stride + (first >> SIX)
+                shift = first & LOW_SIX
+                maps[at] |= some << shift
+                maps[at + ONE] |= some >> ONE >> (LOW_SIX - shift)
             for n in range(count):
-                arena[to + n] = base + np.uint32(b_columns[begin + n])
-            fill[slot[e]] = to + count
-        for s in range(slots):
-            stream = slot_reloads[s]
-            if stream >= 0:
-                begin = cursor[stream]
-                for n in range(size[leaves + s]):
-                    base = np.uint32((reload_row[begin + n] - r0) * columns)
-                    arena[fill[s] + n] = base + np.uint32(reload_column[begin + n])
-                cursor[stream] = begin + size[leaves + s]
-            arena[run[leaves + s] + size[leaves + s]] = NO_KEY
-            passed[leaves + s] += size[leaves + s]
-        e0 = e1
-        # The tree, from its leaves to its root. A node with one side empty hands the other side on.
-        for layer in range(layers - 1, -1, -1):
-            waiting = np.int64(0)
-            for node in range(np.int64(1) << layer, np.int64(2) << layer):
-                left, right = size[2 * node], size[2 * node + 1]
-                if left > 0 and right > 0:
-                    queue[waiting, 0] = run[2 * node]
-                    queue[waiting, 1] = run[2 * node + 1]
-                    queue[waiting, 2] = used
-                    queue[waiting, 3] = left + right
-                    queue[waiting, 4] = node_word[node]
-                    queue[waiting, 5] = taken[node]
-                    queued[waiting] = node
-                    run[node] = used
-                    used += left + right + 1
-                    waiting += 1
-                else:
-                    if left + right > 0 and node_word[node] > 0:
-                        repeat_side(bits, node_word[node], taken[node], np.int64(right > 0), left + right)
-                    run[node] = run[2 * node] if left > 0 else run[2 * node + 1]
-                    size[node] = left + right
-                    passed[node] += left + right
-                taken[node] += left + right
-            if waiting > 0:
-                merge_queue(arena, queue, waiting, bits, codes, code0, code1)
-            for q in range(waiting):
-                size[queued[q]] = queue[q, 6]
-                passed[queued[q]] += queue[q, 6]
-        # The root's output.
-        begin = run[1]
-        i = r0
-        base = np.int64(0)
-        for n in range(size[1]):
-            key = np.int64(arena[begin + n])
-            while key - base >= columns:
-                base += columns
-                i += 1
-            out_row[out + n] = i
-            out_column[out + n] = key - base
-        out += size[1]
-    return out
+                seen[words[n]] = ZERO
+            place += end_out - out
+            out = end_out
+        pointers[i + 1] = out
+        if place >= BLOCK_PLACES:
+            merge_block(leaves, (place + LOW_SIX) >> SIX, stride, maps, stream, size, bits, node_word, passed)
+            place = ZERO
+    merge_block(leaves, (place + LOW_SIX) >> SIX, stride, maps, stream, size, bits, node_word, passed)
+    return np.int64(out)
 
 
 @lean_kernel

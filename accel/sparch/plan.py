@@ -25,10 +25,8 @@ class Plan:
     product : SparseProduct
     leaves_per_round : int
         Streams that merge at once, as of the configuration the plan was made for.
-    leaf_pointers : ndarray of int64, shape (leaves + 1,)
-        Where each leaf's elements begin in ``leaf_elements``.
-    leaf_elements : ndarray of int32, shape (elements,)
-        Positions of A's elements in the order A's rows store them; rising within a leaf.
+    element_leaves : ndarray of int32, shape (nnz of A,)
+        The leaf of each of A's elements, in the order A's rows store them; -1 for one that is not multiplied.
     addresses : ndarray of int32, shape (nnz of A,)
         Where each of A's elements lies in memory, in elements: by rows, or by columns for leaves that are columns.
     weights : ndarray of int64, shape (leaves,)
@@ -43,8 +41,7 @@ class Plan:
 
     product: SparseProduct
     leaves_per_round: int
-    leaf_pointers: IndexArray
-    leaf_elements: Positions
+    element_leaves: Positions
     addresses: Positions
     weights: IndexArray
     rounds: tuple[IndexArray, ...]
@@ -99,7 +96,7 @@ class SamplePlan:
         Whether an element is multiplied; the others only fill the prefetch buffer.
     measured : ndarray of bool, shape (nnz of the slabs' A,)
         Whether it is in a slab: the cycles in which these are multiplied are measured.
-    element_leaves : ndarray of int64, shape (nnz of the slabs' A,)
+    element_leaves : ndarray of int32, shape (nnz of the slabs' A,)
         The leaf of each element, -1 for one that is dropped because its leaf has no products.
     looked_ahead, multiplies : int
         Elements of A in the whole's leaves, and their products.
@@ -110,7 +107,7 @@ class SamplePlan:
     slabs: Plan
     multiplied: npt.NDArray[np.bool_]
     measured: npt.NDArray[np.bool_]
-    element_leaves: IndexArray
+    element_leaves: Positions
     looked_ahead: int
     multiplies: int
 

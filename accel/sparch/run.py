@@ -10,10 +10,11 @@ from accel.report import LawError
 from accel.sparch import memory_kernels, prefetch_kernels, timing_kernels
 from accel.sparch.config import GROUPS, ISSUE_ORDERS, NODE_CHOICES, Config
 from accel.sparch.plan import IndexArray, Plan
-from accel.sparch.timing_state import begin_round
+from accel.sparch.timing_state import begin_memory, begin_round, channels_of
 from accel.sparch.trace import Indices, Trace, Words
 
 MACHINE = "sparch"
+WINDOW_BITS = 64  # the most elements a node takes in a cycle
 LEFT_ONLY = np.array([0, ~0] * 2, np.int64).view(np.uint64)  # bits of nodes that use their left side only
 
 # What a round counts beside its cycles. The kernel counts the first ones; ``merge_bound`` is the fewest cycles its
@@ -77,7 +78,7 @@ class Run:
         self.t = 0
         self.stacks: list[IndexArray] = []
         self.events: list[IndexArray] = []
-        self.memory = memory_kernels.begin_memory(config)
+        self.memory = begin_memory(config)
         self.pieces = (-(-np.diff(b.indptr) // config.prefetch_line_elements)).astype(np.int32)
         self.rows = np.zeros((b.shape[0] + 1, 1 << prefetch_kernels.ROW_SHIFT), np.int32)
         self.rows[1:, prefetch_kernels.FIRST_LINE] = np.cumsum(self.pieces)
@@ -90,7 +91,7 @@ class Run:
 
     def follow(self) -> None:
         """Run all of the plan's rounds."""
-        if not self.plan.pipelined_merge:
+        if self.plan.rounds and not self.plan.pipelined_merge:
             self._write_products()
         for index in range(len(self.plan.rounds)):
             self._merge_round(index)
@@ -121,16 +122,24 @@ class Run:
             self.result_address[leaf] = self._reserve(int(products), True)
         products = int(plan.weights.sum())
         straight = self.machine.copy()
-        straight[timing_kernels.LAYERS], straight[timing_kernels.WIDTH] = 1, self.config.multipliers
+        straight[timing_kernels.LAYERS], straight[timing_kernels.WIDTH] = 1, self._straight_width()
+        multiplied = np.flatnonzero(plan.element_leaves >= 0).astype(np.int32)
+        by_leaf = multiplied[np.argsort(plan.element_leaves[multiplied], kind="stable")]
         stream = Stream(
-            slot=np.zeros(len(plan.leaf_elements), np.int32),
-            k=plan.product.a.indices[plan.leaf_elements],
-            position=plan.leaf_elements,
+            slot=np.zeros(len(by_leaf), np.int32),
+            k=plan.product.a.indices[by_leaf],
+            position=by_leaf,
             slot_reloads=np.full(1, -1),
         )
         passed = np.array([0, products, products, 0])
         counted = self._run(straight, stream, passed, np.zeros(2, np.int64), LEFT_ONLY, [], address, True)
         self._keep(counted, spilled=products)
+
+    def _straight_width(self) -> int:
+        """Return how many products pass through the tree in a cycle where they are not merged: all that FIFOs let."""
+        config = self.config
+        root_room = config.spill_fifo_elements - max(config.block_elements(spilled) for spilled in (True, False)) + 1
+        return min(config.multipliers, WINDOW_BITS, config.fifo_depth, root_room)
 
     def _merge_round(self, index: int) -> None:
         """Run one round of the schedule."""
@@ -187,7 +196,7 @@ class Run:
         )  # fmt: skip
         if self.t < 0:
             raise LawError(f"{MACHINE}, {self.plan.product.name}: the machine came to a stop")
-        channels = memory_kernels.channels(self.memory)
+        channels = channels_of(self.memory)
         bursts, row_misses = channels[:, memory_kernels.BURSTS], channels[:, memory_kernels.ROW_MISSES]
         events = {
             **dict(zip(timing_kernels.COUNTERS, totals.tolist(), strict=True)),

@@ -116,7 +116,7 @@ def _walks(sample: SamplePlan) -> tuple[IndexArray, list[Positions]]:
     return slot_of[leaves], _in_groups(round_of[leaves], len(sample.rounds))
 
 
-def _in_groups(group: IndexArray, groups: int) -> list[Positions]:
+def _in_groups(group: IndexArray | Positions, groups: int) -> list[Positions]:
     """Return the elements of each group, in order; those of group -1 are left out."""
     within = np.flatnonzero(group >= 0).astype(np.int32)
     order = within[np.argsort(group[within].astype(np.min_scalar_type(groups)), kind="stable")]

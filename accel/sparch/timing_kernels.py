@@ -216,7 +216,7 @@ def run_round(
     by_row = machine[ISSUE_ORDER] == 0
     next_reload = NEVER
     current = NONE  # the first of ``able``
-    able_slots = fed = np.int64(0)
+    able_slots, fed = np.int64(0), np.int64(-1)  # in ``able``; the slot fed last
     elements_done = marked = prefetched = fetcher = np.int64(0)
     asked = got = fetched = np.int64(0)
     reload_turn = np.int64(0)

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accel.bits import reciprocal
+from accel.sparch import memory_kernels as dram
 from accel.sparch import timing_kernels as kernels
 from accel.sparch import tree_kernels as tree
+from accel.sparch.config import Config
 from accel.sparch.plan import IndexArray, Positions
 
 Words = npt.NDArray[np.uint64]
@@ -19,6 +22,31 @@ Words = npt.NDArray[np.uint64]
 WORD_BITS = 64
 KINDS = 4  # of a node's bits in the tree
 WORD_KINDS = 2  # of a node's merge bits, whose words lie in turn
+
+
+def begin_memory(config: Config) -> Words:
+    """Return the memory of a configuration: nothing asked for, no row open."""
+    record = int(dram.CHANNEL_STATE) + int(dram.BANK_STATE) * config.hbm_banks
+    row_blocks = config.hbm_row_bytes // config.hbm_interleave_bytes
+    memory = np.zeros(int(dram.STATE) + config.hbm_channels * record, np.uint64)
+    for field, value in (
+        (dram.INTERLEAVE, config.hbm_interleave_bytes),
+        (dram.CHANNELS, config.hbm_channels),
+        (dram.BANKS, config.hbm_banks),
+        (dram.BURST, config.hbm_burst_bytes),
+        (dram.RATE, config.hbm_bytes_per_cycle),
+    ):
+        memory[field] = value
+        memory[int(field) + 1 : int(field) + 3] = reciprocal(value)
+    memory[int(dram.BY_ROW_BLOCKS) : int(dram.BY_ROW_BLOCKS) + 2] = reciprocal(row_blocks)
+    memory[dram.ROW_MISS], memory[dram.RECORD] = config.hbm_row_miss_cycles, record
+    channels_of(memory)[:, int(dram.CHANNEL_STATE + dram.PAGE) :: int(dram.BANK_STATE)] = dram.NO_PAGE
+    return memory
+
+
+def channels_of(memory: Words) -> Words:
+    """Return the channels' records, a row for each."""
+    return memory[int(dram.STATE) :].reshape(-1, int(memory[dram.RECORD]))
 
 
 def begin_round(
@@ -41,8 +69,8 @@ def begin_round(
     out_block : int
         Elements of the result that are written together.
     """
-    leaves, depth, spill_fifo = 1 << machine[kernels.LAYERS], int(machine[kernels.FIFO_DEPTH]), int(machine[kernels.SPILL_FIFO])
-    slots, reloads = len(first_unit), len(reload_slot)
+    depth, spill_fifo = int(machine[kernels.FIFO_DEPTH]), int(machine[kernels.SPILL_FIFO])
+    leaves, slots, reloads = 1 << int(machine[kernels.LAYERS]), len(first_unit), len(reload_slot)
     block = max(1, int(machine[kernels.INTERLEAVE] // machine[kernels.SPILL_BYTES]))
     share = max(block, spill_fifo // max(1, reloads) // block * block)
 

@@ -18,11 +18,21 @@ from accel.report import LawError
 from accel.sparch import merge_kernels
 from accel.sparch.plan import IndexArray, Plan
 
-BLOCK_WORK = 8192  # stream elements merged at a time: their keys stay in the second-level cache
-LARGEST_KEY = 2**32 - 2
+WORD_BITS = 64
+LARGEST_POINTER = 2**31 - 1  # that 32 bits hold
 
 Indices = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Elements:
+    """Elements of A of a round, in order: the row each is in, its slot, the row of B it multiplies, which it is."""
+
+    row: Indices
+    slot: Indices
+    k: Indices
+    position: Indices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,83 +107,79 @@ def multiply(plan: Plan) -> csr_array:
 
 
 def _merge(plan: Plan) -> Trace:
-    a = plan.product.a
-    rows = a.shape[0]
-    element_row = np.repeat(np.arange(rows, dtype=np.int32), np.diff(a.indptr))
-    results: dict[int, tuple[Indices, Indices]] = {}
+    a, b = plan.product.a, plan.product.b
+    elements = int(np.count_nonzero(plan.element_leaves >= 0))
+    row, slot, position, k = (np.empty(elements, np.int32) for _ in range(4))
+    leaf_round, leaf_slot = np.empty(plan.leaves, np.int64), np.empty(plan.leaves, np.int32)
+    for index, inputs in enumerate(plan.rounds):
+        merged = inputs[inputs < plan.leaves]
+        leaf_round[merged], leaf_slot[merged] = index, np.arange(len(merged))
+    begin = np.zeros(len(plan.rounds) + 1, np.int64)
+    most = merge_kernels.order_elements(
+        a.indptr, a.indices, b.indptr, plan.element_leaves, leaf_round, leaf_slot, begin, row, slot, position, k
+    )
+    scratch = _scratch(plan.leaves_per_round, b.shape[1], most)
+    results: dict[int, tuple[IndexArray, Indices]] = {}
     rounds = []
-    out = (np.empty(0, np.int32), np.empty(0, np.int32))
+    out = (np.zeros(a.shape[0] + 1, np.int64), np.empty(0, np.int32))
     for index, inputs in enumerate(plan.rounds):
         reloaded = [results.pop(int(number)) for number in inputs[inputs >= plan.leaves]]
-        round_trace, out = _merge_round(plan, inputs, reloaded, element_row)
+        of_round = slice(begin[index], begin[index + 1])
+        elements_of = Elements(*(part[of_round] for part in (row, slot, k, position)))
+        round_trace, out = _merge_round(plan, inputs, reloaded, elements_of, scratch)
         rounds.append(round_trace)
         results[plan.leaves + index] = out
-    pointers = np.searchsorted(out[0], np.arange(rows + 1, dtype=np.int32))  # the rows are sorted
-    pointers = pointers.astype(np.int32 if len(out[0]) <= np.iinfo(np.int32).max else np.int64)
-    return Trace(tuple(rounds), pointers, out[1])
+    pointers, columns = out
+    return Trace(tuple(rounds), pointers.astype(np.int32) if pointers[-1] <= LARGEST_POINTER else pointers, columns)
 
 
 def _merge_round(
-    plan: Plan, inputs: IndexArray, reloaded: list[tuple[Indices, Indices]], element_row: Indices
-) -> tuple[RoundTrace, tuple[Indices, Indices]]:
-    a, b = plan.product.a, plan.product.b
-    layers = plan.leaves_per_round.bit_length() - 1
+    plan: Plan, inputs: IndexArray, reloaded: list[tuple[IndexArray, Indices]], elements: Elements,
+    scratch: tuple[npt.NDArray[Any], ...],
+) -> tuple[RoundTrace, tuple[IndexArray, Indices]]:  # fmt: skip
+    b, leaves, rows = plan.product.b, plan.leaves_per_round, plan.product.a.shape[0]
     is_leaf = inputs < plan.leaves
-    slot_leaves = np.where(is_leaf, inputs, -1)
     slot_reloads = np.where(is_leaf, -1, np.cumsum(~is_leaf) - 1)
-    elements = int(np.diff(plan.leaf_pointers)[inputs[is_leaf]].sum())
-    row, slot, k, position = (np.empty(elements, np.int32) for _ in range(4))
-    merge_kernels.order_elements(
-        slot_leaves, plan.leaf_pointers, plan.leaf_elements, element_row, a.indices, np.zeros(a.shape[0] + 1, np.int64),
-        row, slot, position, k,
-    )  # fmt: skip
-    nothing = np.empty(0, np.int32)
-    reload_row, reload_column = (
-        np.concatenate([nothing, *part]) for part in ([r for r, _ in reloaded], [c for _, c in reloaded])
-    )
-    reload_pointers = np.concatenate(([0], np.cumsum([len(r) for r, _ in reloaded]))).astype(np.int64)
-    first_rows = np.empty(a.shape[0] + 1, np.int64)
-    columns = b.shape[1]
-    blocks, largest = merge_kernels.cut_rows(
-        row, k, b.indptr, reload_row, np.zeros(a.shape[0], np.int64), BLOCK_WORK,
-        max(1, LARGEST_KEY // max(1, columns)), first_rows,
-    )  # fmt: skip
-    sizes = np.zeros(plan.leaves_per_round, np.int64)
+    sizes = np.zeros(leaves, np.int64)
     sizes[: len(inputs)][is_leaf] = plan.weights[inputs[is_leaf]]
-    sizes[: len(inputs)][~is_leaf] = np.diff(reload_pointers)
+    sizes[: len(inputs)][~is_leaf] = [len(columns) for _, columns in reloaded]
+    first = np.cumsum([0, *(len(columns) for _, columns in reloaded)])
+    reload_pointers = np.array([pointers for pointers, _ in reloaded]).reshape(-1, rows + 1) + first[:-1, np.newaxis]
     node_word, words = _node_words(sizes)
     bits = np.zeros(words, np.uint64)
     bits[1 : merge_kernels.LEFT_ONLY_WORDS : 2] = ~np.uint64(0)
-    taken = np.zeros(plan.leaves_per_round, np.int64)
-    passed = np.zeros(2 * plan.leaves_per_round, np.int64)
-    most = int(sizes.sum())
-    out_row, out_column = np.empty(most, np.int32), np.empty(most, np.int32)
+    passed = np.zeros(2 * leaves, np.int64)
+    pointers, columns = np.zeros(rows + 1, np.int64), np.empty(int(sizes.sum()), np.int32)
     merged = merge_kernels.merge_round(
-        layers, columns, row, slot, k, b.indptr, b.indices, slot_reloads, reload_pointers, reload_row, reload_column,
-        first_rows, blocks, bits, node_word, taken, passed, out_row, out_column,
-        *_scratch(layers, largest, len(inputs), reload_pointers),
+        leaves, elements.row, elements.slot, elements.k, b.indptr, b.indices, np.flatnonzero(~is_leaf),
+        reload_pointers, np.concatenate([np.empty(0, np.int32), *(columns for _, columns in reloaded)]), bits,
+        node_word, passed, pointers, columns, *scratch,
     )  # fmt: skip
-    if passed[1] != merged or (passed[plan.leaves_per_round :] != sizes).any():
+    if passed[1] != merged or (passed[leaves:] != sizes).any():
         raise LawError(f"sparch, {plan.product.name}: a round lost elements")
-    marks = np.searchsorted(out_row[:merged], plan.marked_rows)
-    round_trace = RoundTrace(slot, k, position, slot_reloads, inputs[~is_leaf], bits, node_word, taken, passed, marks)
-    return round_trace, (out_row[:merged], out_column[:merged])
+    taken = passed[0::2] + passed[1::2]
+    taken[0] = 0
+    round_trace = RoundTrace(
+        elements.slot, elements.k, elements.position, slot_reloads, inputs[~is_leaf], bits, node_word, taken, passed,
+        pointers[plan.marked_rows],
+    )  # fmt: skip
+    return round_trace, (pointers, columns[:merged])
 
 
-def _scratch(layers: int, largest: int, slots: int, reload_pointers: IndexArray) -> tuple[npt.NDArray[Any], ...]:
-    """Return what ``merge_kernels.merge_round`` works in; every array that a kernel made would be slow to compile."""
-    leaves = 2**layers
-    codes = np.zeros((2, merge_kernels.CHUNK // 8), np.uint64)
+def _scratch(leaves: int, columns: int, most: int) -> tuple[npt.NDArray[Any], ...]:
+    """Return what ``merge_kernels.merge_round`` works in, for at most so many products of a row."""
+    words = columns // WORD_BITS + 1
+    stride = (merge_kernels.BLOCK_PLACES + min(most, columns)) // WORD_BITS + 2
     return (
-        np.empty((layers + 1) * (largest + 2 * leaves) + 2, np.uint32),
+        *np.empty((3, most + 1), np.uint64),
+        np.zeros(words, np.uint64),
+        np.zeros(words // WORD_BITS + 1, np.uint64),
+        np.zeros(words // WORD_BITS**2 + 1, np.uint64),
+        np.empty(words, np.uint64),
+        np.empty(words, np.uint64),
+        np.zeros(2 * leaves * stride, np.uint64),
+        np.zeros(2 * leaves, np.uint64),
         np.zeros(2 * leaves, np.int64),
-        np.zeros(2 * leaves, np.int64),
-        np.empty(slots, np.int64),
-        reload_pointers.copy(),
-        np.empty((leaves, 7), np.int64),
-        np.empty(leaves, np.int64),
-        codes,
-        *codes.view(np.uint8),
     )
 
 

@@ -4,8 +4,8 @@ Nodes are numbered 1 (root), 2i and 2i + 1 below i; FIFO n is the output of node
 A node has a record; of what it knows of its two inputs, the left one's number is in the low half of a word and the
 right one's in the high half, so that one operation serves both. Record 0 has the root's FIFO as its right input.
 
-What mergers need to know of all nodes is one bit for each, of four kinds: bit ``n & 63`` of word ``4 * (n >> 6) + kind``.
-So those of the first six layers are one word of each kind, which ``advance`` holds in variables.
+What mergers need to know of all nodes is one bit for each, of four kinds: bit ``n & 63`` of word
+``4 * (n >> 6) + kind``. So those of the first six layers are a word of each kind, which ``advance`` has in variables.
 
 Source: Zhang et al., "SpArch", HPCA 2020: merge tree with one merger for each layer.
 """
@@ -219,7 +219,7 @@ def choose_node(layer, last, tree):
 
 @inlined_kernel
 def choose_everywhere(tree):
-    """Write the nodes that all layers' mergers serve next, as ``choose_node`` does; return where the last one stands."""
+    """Write the nodes that all mergers serve next, as ``choose_node`` does; return where the last one stands."""
     to = CHOSEN
     layer, first = ZERO, ONE
     while first < tree[LEAVES]:

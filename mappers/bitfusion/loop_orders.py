@@ -75,12 +75,30 @@ def _distinct(single: int, square: int) -> list[int]:
     return chosen
 
 
-# DISTINCT[START[s] : START[s + 1]] are the orders to try in situation s: bit i set when loop i has one iteration
-# in every tiling, bit 5 set when the layer's maps are square.
+# In situation s bit i is set when loop i has one iteration, bit 5 when width and height have equally many.
 SQUARE_BIT = 5
-_LISTS = [_distinct(situation & 31, situation >> SQUARE_BIT) for situation in range(64)]
-DISTINCT: IntArray = np.array([order for orders in _LISTS for order in orders], dtype=np.int64)
-START: IntArray = np.cumsum([0, *map(len, _LISTS)], dtype=np.int64)
+SITUATIONS = 64
+_LISTS = [_distinct(situation & 31, situation >> SQUARE_BIT) for situation in range(SITUATIONS)]
+
+# What an order's traffic depends on; orders with the same traffic differ in what is resident first and last.
+_TRAFFIC = [INNER_CHANNEL, OUTSIDE_INNER, OUTSIDE_OUTER, INSIDE_OC, INSIDE_IC]
+
+
+def _by_traffic(orders: list[int]) -> list[list[int]]:
+    """Group orders by their traffic."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for order in orders:
+        groups.setdefault(tuple(ORDER_TRAITS[order, _TRAFFIC].tolist()), []).append(order)
+    return list(groups.values())
+
+
+# GROUPED[GROUP_START[g] : GROUP_START[g + 1]] are orders of one traffic; the groups to try in situation s are
+# GROUPS_START[s] .. GROUPS_START[s + 1] - 1, the orders in them COUNT[s].
+_GROUPS = [_by_traffic(orders) for orders in _LISTS]
+GROUPS_START: IntArray = np.cumsum([0, *map(len, _GROUPS)], dtype=np.int64)
+GROUP_START: IntArray = np.cumsum([0, *(len(group) for groups in _GROUPS for group in groups)], dtype=np.int64)
+GROUPED: IntArray = np.array([order for groups in _GROUPS for group in groups for order in group], dtype=np.int64)
+COUNT: IntArray = np.array([len(orders) for orders in _LISTS], dtype=np.int64)
 
 
 def _listed(needed: list[set[int]]) -> tuple[IntArray, IntArray]:
@@ -100,10 +118,10 @@ def _needed(*traits: int) -> list[set[int]]:
 _SEQUENCES_NEEDED = _needed(SEQUENCE_IC, SEQUENCE_OC)
 SEQUENCES, SEQUENCES_COUNT = _listed(_SEQUENCES_NEEDED)
 OUTSIDE, OUTSIDE_COUNT = _listed(_needed(OUTSIDE_INNER, OUTSIDE_OUTER))
-INSIDE, INSIDE_COUNT = _listed(_needed(INSIDE_OC, INSIDE_IC))
-PREFIXES, PREFIXES_COUNT = _listed(
+# Of the loops that index activations or outputs: sets inside the loop that does not, and first parts of sequences.
+MASKS, MASKS_COUNT = _listed(
     [
-        {15, *(int(mask) for row in needed for mask in SEQUENCE_PREFIXES[row])}
-        for needed in map(sorted, _SEQUENCES_NEEDED)
+        {15, *inside, *(int(mask) for row in needed for mask in SEQUENCE_PREFIXES[row])}
+        for inside, needed in zip(_needed(INSIDE_OC, INSIDE_IC), map(sorted, _SEQUENCES_NEEDED), strict=True)
     ]
 )

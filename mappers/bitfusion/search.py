@@ -86,7 +86,8 @@ def search(
     lengths = [len(table) for table in tables]
     machine_of = np.repeat(np.arange(len(tables)), lengths)
     tally = np.zeros(2, np.int64)
-    mappings, status = map_layers(layers, machines, machine_of, unit_pj, bounded=bounded, tally=tally)
+    space = np.array([space_of(config) for config in configs], np.int64)
+    mappings, status = map_layers(layers, machines, machine_of, unit_pj, space, bounded=bounded, tally=tally)
     plans: list[Plan | ConfigError] = []
     ends = np.cumsum(lengths)
     for config, table, start, end in zip(configs, tables, ends - lengths, ends, strict=True):
@@ -97,11 +98,17 @@ def search(
     return plans, SearchEffort(int(tally[0]), int(tally[1]))
 
 
+def space_of(config: Config) -> int:
+    """Return which mappings a configuration's layers may have, as the kernel names it."""
+    return kernels.ALL if config.mapping == "all" else kernels.PUBLISHED
+
+
 def map_layers(
     layers: IntArray,
     machines: IntArray,
     machine_of: IntArray,
     unit_pj: npt.NDArray[np.float64],
+    space: IntArray,
     *,
     bounded: bool = True,
     tally: IntArray | None = None,
@@ -117,7 +124,7 @@ def map_layers(
     mappings = np.zeros((len(layers), machine_kernels.MAPPING_COLUMNS), np.int64)
     status = np.zeros(len(layers), np.int64)
     counted = np.zeros(2, np.int64) if tally is None else tally
-    kernels.best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, status, counted)
+    kernels.best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mappings, status, counted)
     return mappings, status
 
 

@@ -18,8 +18,8 @@ Counts are integers below 2**53 and therefore exact as float64.
 import numpy as np
 
 from accel.bitfusion import kernels as bf
-from accel.jit import kernel
-from mappers.bitfusion.loop_orders import SEQUENCE_IC, SEQUENCE_OC, SQUARE_BIT, START
+from accel.jit import kernel, lean_kernel
+from mappers.bitfusion.loop_orders import COUNT, SEQUENCE_IC, SEQUENCE_OC, SITUATIONS
 from mappers.bitfusion.table_kernels import (
     ACT,
     ACT_FIRST,
@@ -27,13 +27,9 @@ from mappers.bitfusion.table_kernels import (
     BLOCK_ROWS,
     COMPUTE,
     ENERGY,
-    FOUND_CYCLES,
-    FOUND_ENERGY,
-    FOUND_ORDER,
-    FOUND_ROWS,
     ONE,
     OUT,
-    OUT_LAST,
+    OUT_RESIDENT,
     OUT_TRAFFIC,
     ROUNDS_B,
     ROUNDS_H,
@@ -43,6 +39,7 @@ from mappers.bitfusion.table_kernels import (
     SAVED,
     TABLE_ROWS,
     WGT,
+    cheapest_order,
     tabulate_ends,
     tabulate_map,
     tabulate_repeats,
@@ -50,45 +47,44 @@ from mappers.bitfusion.table_kernels import (
     try_orders,
 )
 from mappers.bitfusion.tiling_kernels import (
-    AXIS_LENGTH,
     AXIS_ROWS,
     CHARGED,
-    HEIGHT,
-    PIXELS,
+    PUBLISHED_LENGTH,
     SIZE,
     T_ACT,
-    T_B,
     T_BOUND,
     T_COMPUTE,
-    T_IC,
-    T_OC,
     T_OUT,
-    T_SIDE,
+    T_SITUATION,
     T_WGT,
     TILES,
-    TILES_H,
-    TILES_W,
     TILING_ROWS,
-    WIDTH,
-    fitting_tilings,
+    channel_bound,
     lay_axes,
-    tile_sizes,
+    most_sizes,
+    tilings_of_channels,
 )
 
 FOUND, NO_TILE_FITS = 0, 1
+PUBLISHED, ALL = 0, 1
 BLOCK = 128  # tilings tried together: their tables stay in the second-level cache
+PENDING = 4096  # tilings that wait to be tried
 
-# Where a block's arrays lie in the scratch memory.
-FOUND_FROM = BLOCK_ROWS
-REPEATS_FROM = FOUND_FROM + FOUND_ROWS
+# What is known of the best mapping so far: then its five tile sizes.
+BEST_CYCLES, BEST_ENERGY, BEST_NUMBER, BEST_ORDER, BEST_TILE = range(5)
+BEST_LENGTH = 9
+
+# Rows of the scratch memory, of one tiling each: the block, its tables, and what they are made of.
+TABLES_FROM = BLOCK_ROWS
+REPEATS_FROM = TABLES_FROM + TABLE_ROWS
 RESIDENT_FROM = REPEATS_FROM + 8
-TABLES_FROM = RESIDENT_FROM + 16
-SCRATCH_ROWS = TABLES_FROM + TABLE_ROWS
+TRAFFIC, FOUND_CYCLES = RESIDENT_FROM + 16, RESIDENT_FROM + 17
+SCRATCH_ROWS = FOUND_CYCLES + 1
 
 
-@kernel
-def load_tilings(problem, machine, unit_pj, axes, tilings, first, count, block):
-    """Write what the tables are made from for the tilings ``first..first + count - 1``."""
+@lean_kernel
+def load_tilings(problem, machine, unit_pj, axes, tilings, chosen, block):
+    """Write what the tables are made from for the chosen columns of ``tilings``."""
     groups = float(problem[bf.P_GROUPS])
     window = float(problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H])
     wgt_bits, act_bits = float(problem[bf.P_WGT_BITS]), float(problem[bf.P_ACT_BITS])
@@ -99,66 +95,68 @@ def load_tilings(problem, machine, unit_pj, axes, tilings, first, count, block):
     # Walked output traffic counts once as loads and once as stores, less these shares of it.
     not_loaded = 0.0 if machine[bf.OUTPUT_PRELOAD] else 1.0
     not_stored = 0.0 if machine[bf.WIDE_OUTPUTS] else 1.0 - act_bits / bf.ACCUMULATOR_BITS
-    for t in range(count):
-        index = first + t
-        b, side = int(tilings[T_B, index]), int(tilings[T_SIDE, index])
-        ic, oc = int(tilings[T_IC, index]), int(tilings[T_OC, index])
-        size_oc = axes[3, SIZE, oc]
-        rounds_map = axes[1, TILES, side] * axes[0, TILES, b]
-        rounds_ic, rounds_oc = axes[2, TILES, ic], axes[3, TILES, oc]
-        pixels = axes[0, SIZE, b] * axes[1, PIXELS, side]
+    for t in range(len(chosen)):
+        index = chosen[t]
+        b, w, h = int(tilings[bf.LOOP_B, index]), int(tilings[bf.LOOP_W, index]), int(tilings[bf.LOOP_H, index])
+        ic, oc = int(tilings[bf.LOOP_IC, index]), int(tilings[bf.LOOP_OC, index])
+        size_oc = axes[bf.LOOP_OC, SIZE, oc]
+        rounds_map = axes[bf.LOOP_B, TILES, b] * axes[bf.LOOP_W, TILES, w] * axes[bf.LOOP_H, TILES, h]
+        rounds_ic, rounds_oc = axes[bf.LOOP_IC, TILES, ic], axes[bf.LOOP_OC, TILES, oc]
+        pixels = axes[bf.LOOP_B, SIZE, b] * axes[bf.LOOP_W, SIZE, w] * axes[bf.LOOP_H, SIZE, h]
         # With two lanes or more, output stationary is always the cheapest dataflow inside the array.
-        volume = window * axes[2, SIZE, ic] * pixels
-        array_pj = volume * (size_oc * wgt_pj + axes[3, CHARGED, oc] * act_pj) + size_oc * pixels * sums_pj
+        volume = window * axes[bf.LOOP_IC, SIZE, ic] * pixels
+        charged = axes[bf.LOOP_OC, CHARGED, oc]
+        array_pj = volume * (size_oc * wgt_pj + charged * act_pj) + size_oc * pixels * sums_pj
         once = groups * tilings[T_OUT, index] * rounds_map * rounds_oc
         energy = tilings[T_COMPUTE, index] * cycle_pj + groups * rounds_map * rounds_ic * rounds_oc * array_pj
         block[COMPUTE, t], block[SAVED, t] = tilings[T_COMPUTE, index], once * (not_loaded + not_stored)
         block[ENERGY, t] = energy - once * (not_loaded * load_pj + not_stored * store_pj)
         block[WGT, t], block[ACT, t] = tilings[T_WGT, index], tilings[T_ACT, index]
         block[OUT, t] = tilings[T_OUT, index]
-        block[ROUNDS_B, t], block[ROUNDS_W, t] = axes[0, TILES, b], axes[1, TILES_W, side]
-        block[ROUNDS_H, t], block[ROUNDS_IC, t] = axes[1, TILES_H, side], rounds_ic
+        block[ROUNDS_B, t], block[ROUNDS_W, t] = axes[bf.LOOP_B, TILES, b], axes[bf.LOOP_W, TILES, w]
+        block[ROUNDS_H, t], block[ROUNDS_IC, t] = axes[bf.LOOP_H, TILES, h], rounds_ic
         block[ROUNDS_OC, t], block[ONE, t] = rounds_oc, 1.0
 
 
-@kernel
-def correct_one_lane(problem, machine, unit_pj, axes, tilings, first, count, block):
+@lean_kernel
+def correct_one_lane(problem, machine, unit_pj, axes, tilings, chosen, block):
     """Charge the dataflow that is cheapest with one lane, instead of output stationary."""
     sums_pj = unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
     window = problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H]
-    for t in range(count):
-        index = first + t
-        b, side = int(tilings[T_B, index]), int(tilings[T_SIDE, index])
-        ic, oc = int(tilings[T_IC, index]), int(tilings[T_OC, index])
-        size_oc, size_ic = int(axes[3, SIZE, oc]), int(axes[2, SIZE, ic])
-        w, h, images = int(axes[1, WIDTH, side]), int(axes[1, HEIGHT, side]), int(axes[0, SIZE, b])
-        wgt, act, sums = bf.array_reads(problem, machine, images, w, h, size_ic, size_oc)
-        wgt -= window * size_ic * images * w * h * size_oc * problem[bf.P_WGT_BITS]
-        act -= window * size_ic * images * w * h * int(axes[3, CHARGED, oc]) * problem[bf.P_ACT_BITS]
-        sums -= size_oc * images * w * h * bf.ACCUMULATOR_BITS
-        tiles = (
-            problem[bf.P_GROUPS] * axes[0, TILES, b] * axes[1, TILES, side] * axes[2, TILES, ic] * axes[3, TILES, oc]
-        )
-        block[ENERGY, t] += tiles * (wgt * unit_pj[bf.WBUF_READ] + act * unit_pj[bf.IBUF_READ] + sums * sums_pj)
+    for t in range(len(chosen)):
+        b, w = size_of(axes, tilings, bf.LOOP_B, chosen[t]), size_of(axes, tilings, bf.LOOP_W, chosen[t])
+        h, ic = size_of(axes, tilings, bf.LOOP_H, chosen[t]), size_of(axes, tilings, bf.LOOP_IC, chosen[t])
+        oc = size_of(axes, tilings, bf.LOOP_OC, chosen[t])
+        charged = int(axes[bf.LOOP_OC, CHARGED, int(tilings[bf.LOOP_OC, chosen[t]])])
+        wgt, act, sums = bf.array_reads(problem, machine, b, w, h, ic, oc)
+        wgt -= window * ic * b * w * h * oc * problem[bf.P_WGT_BITS]
+        act -= window * ic * b * w * h * charged * problem[bf.P_ACT_BITS]
+        sums -= oc * b * w * h * bf.ACCUMULATOR_BITS
+        tiles = block[ROUNDS_B, t] * block[ROUNDS_W, t] * block[ROUNDS_H, t] * block[ROUNDS_IC, t] * block[ROUNDS_OC, t]
+        inner_pj = wgt * unit_pj[bf.WBUF_READ] + act * unit_pj[bf.IBUF_READ] + sums * sums_pj
+        block[ENERGY, t] += problem[bf.P_GROUPS] * tiles * inner_pj
 
 
-@kernel
-def try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, scratch, best):
-    """Try the tilings ``first..last - 1`` (at most BLOCK); keep the best mapping of all in ``best``.
+@lean_kernel
+def size_of(axes, tilings, loop, index):
+    """Return a tile's size in one loop."""
+    return int(axes[loop, SIZE, int(tilings[loop, index])])
 
-    ``scratch`` is float64[SCRATCH_ROWS, BLOCK]; ``best`` is float64[4]: cycles, energy, tiling, order. Returns
-    the number of mappings evaluated.
+
+@lean_kernel
+def try_block(
+    problem, machine, unit_pj, prices, axes, lengths, tilings, chosen, situation, block, tables, repeats, resident,
+    traffic, cycles_found, best,
+):  # fmt: skip
+    """Try the chosen tilings (at most BLOCK, all in one situation); keep the best mapping of all in ``best``.
+
+    The arrays from ``block`` on are scratch (float64[rows, BLOCK]); ``best`` is float64[BEST_LENGTH]. Of mappings that
+    are equal in cycles and energy the first in the space's own order is kept, in whatever order they are tried.
     """
-    block, found = scratch[:BLOCK_ROWS], scratch[FOUND_FROM:REPEATS_FROM]
-    repeats, resident = scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TABLES_FROM]
-    tables = scratch[TABLES_FROM:]
-    count = last - first
-    load_tilings(problem, machine, unit_pj, axes, tilings, first, count, block)
+    count = len(chosen)
+    load_tilings(problem, machine, unit_pj, axes, tilings, chosen, block)
     if problem[bf.P_LANES] == 1:
-        correct_one_lane(problem, machine, unit_pj, axes, tilings, first, count, block)
-    for t in range(count):
-        found[FOUND_CYCLES, t] = np.inf
-        found[FOUND_ENERGY, t] = np.inf
+        correct_one_lane(problem, machine, unit_pj, axes, tilings, chosen, block)
     groups, width = float(problem[bf.P_GROUPS]), float(machine[bf.DRAM_BITS])
     wbuf, ibuf = float(machine[bf.WBUF_HALF_BITS]), float(machine[bf.IBUF_HALF_BITS])
     obuf = float(machine[bf.OBUF_HALF_BITS])
@@ -173,109 +171,153 @@ def try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, 
     )  # fmt: skip
     tabulate_map(
         count, situation, obuf, groups, np.int64(OUT), np.int64(ROUNDS_OC), np.int64(ROUNDS_IC), block, repeats,
-        resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_LAST),
+        resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_RESIDENT),
     )  # fmt: skip
     preload = 1.0 if machine[bf.OUTPUT_PRELOAD] else 0.0
     stored = 1.0 if machine[bf.WIDE_OUTPUTS] else float(problem[bf.P_ACT_BITS]) / bf.ACCUMULATOR_BITS
-    tabulate_ends(count, situation, preload, stored, width, tables)
-
-    prices = np.empty(3)
-    prices[0] = unit_pj[bf.DRAM_READ] + unit_pj[bf.WBUF_WRITE]
-    prices[1] = unit_pj[bf.DRAM_READ] + unit_pj[bf.IBUF_WRITE]
-    prices[2] = unit_pj[bf.DRAM_READ] + unit_pj[bf.DRAM_WRITE] + unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
-    orders_from, orders_to = START[situation], START[situation + 1]
+    tabulate_ends(count, situation, stored, width, block, tables)
     act_sequence = SEQUENCE_OC if depthwise else SEQUENCE_IC
-    try_orders(
-        orders_from, orders_to, act_sequence, count, width, prices,
-        block, tables, found[FOUND_CYCLES], found[FOUND_ENERGY], found[FOUND_ORDER],
-    )  # fmt: skip
+    try_orders(situation, act_sequence, count, width, preload, stored, block, tables, traffic, cycles_found)
+    fewest = best[BEST_CYCLES]
     for t in range(count):
-        cycles, energy = found[FOUND_CYCLES, t], found[FOUND_ENERGY, t]
-        if cycles < best[0] or (cycles == best[0] and energy < best[1]):
-            best[0], best[1] = cycles, energy
-            best[2], best[3] = first + t, found[FOUND_ORDER, t]
-    return count * (orders_to - orders_from)
+        fewest = min(fewest, cycles_found[t])
+    for t in range(count):
+        if cycles_found[t] == fewest:
+            energy, order = cheapest_order(
+                situation, act_sequence, t, width, preload, stored, prices, cycles_found[t], block, tables
+            )
+            keep_better(axes, lengths, tilings, chosen[t], cycles_found[t], energy, order, best)
 
 
-@kernel
+@lean_kernel
+def keep_better(axes, lengths, tilings, index, cycles, energy, order, best):
+    """Keep a mapping that is as fast as the best one so far or faster, if it is better."""
+    number = 0.0
+    for loop in (bf.LOOP_IC, bf.LOOP_OC, bf.LOOP_W, bf.LOOP_H, bf.LOOP_B):
+        number = number * lengths[loop] + tilings[loop, index]
+    equal = cycles == best[BEST_CYCLES] and energy == best[BEST_ENERGY]
+    if cycles < best[BEST_CYCLES] or energy < best[BEST_ENERGY] or (equal and number < best[BEST_NUMBER]):
+        best[BEST_CYCLES], best[BEST_ENERGY] = cycles, energy
+        best[BEST_NUMBER], best[BEST_ORDER] = number, order
+        for loop in range(5):
+            best[BEST_TILE + loop] = axes[loop, SIZE, int(tilings[loop, index])]
+
+
+@lean_kernel
 def exchange(tilings, one, other):
     """Exchange two tilings."""
     for row in range(TILING_ROWS):
         tilings[row, one], tilings[row, other] = tilings[row, other], tilings[row, one]
 
 
-@kernel
-def most_promising_first(tilings, count):
-    """Move the tiling with the lowest bound to the front."""
-    promising = np.int64(0)
+@lean_kernel
+def drop_hopeless(tilings, count, cycles):
+    """Move the tilings that may still win to the front; return how many."""
+    kept = 0
     for index in range(count):
-        if tilings[T_BOUND, index] < tilings[T_BOUND, promising]:
-            promising = index
-    exchange(tilings, np.int64(0), promising)
-
-
-@kernel
-def drop_hopeless(tilings, first, count, cycles):
-    """Move those of the tilings ``first..count - 1`` that may still win to the front; return the new count."""
-    kept = first
-    for index in range(first, count):
         if tilings[T_BOUND, index] <= cycles:
             exchange(tilings, kept, index)
             kept += 1
     return kept
 
 
-@kernel
-def situation_of(problem):
-    """Return which loops have one iteration in every tiling and whether maps are square, as START's index."""
-    situation = 0
-    for loop in range(5):
-        if problem[loop] == 1:
-            situation |= 1 << loop
-    if problem[bf.P_W] == problem[bf.P_H]:
-        situation |= 1 << SQUARE_BIT
-    return situation
-
-
-@kernel
-def best_mapping(layer, machine, unit_pj, bounded, scratch, tilings, axes, lengths, mapping, tally):
-    """Find the best mapping of one layer; return FOUND or NO_TILE_FITS. See ``best_mappings``."""
-    problem = np.empty(bf.PROBLEM_COLUMNS, np.int64)
-    bf.pose(layer, machine, problem)
-    lay_axes(problem, machine, axes, lengths)
-    count = fitting_tilings(problem, machine, axes, lengths, tilings)
-    if count == 0:
-        return NO_TILE_FITS
-    situation = situation_of(problem)
-    best = np.array((np.inf, np.inf, 0.0, 0.0))
-    tally[0] += len(bf.ORDERS) * count
+@lean_kernel
+def try_tilings(
+    problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
+):
+    """Try the waiting tilings, by situation; with a bound, the most promising first and then those that may win."""
+    block, tables = scratch[:TABLES_FROM], scratch[TABLES_FROM:REPEATS_FROM]
+    repeats, resident = scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC]
+    traffic, found = scratch[TRAFFIC], scratch[FOUND_CYCLES]
+    if bounded and best[BEST_CYCLES] == np.inf and count > 0:
+        count -= 1
+        exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)
+        places[0] = count
+        situation = int(tilings[T_SITUATION, count])
+        tally[1] += COUNT[situation]
+        try_block(
+            problem, machine, unit_pj, prices, axes, lengths, tilings, places[:1], situation, block, tables, repeats,
+            resident, traffic, found, best,
+        )  # fmt: skip
     if bounded:
-        most_promising_first(tilings, count)
-    first, last = np.int64(0), np.int64(1)
-    while first < count:
-        tally[1] += try_block(problem, machine, unit_pj, axes, tilings, first, last, situation, scratch, best)
-        if bounded and first == 0:
-            count = drop_hopeless(tilings, last, count, best[0])
-        first, last = last, min(last + BLOCK, count)
-    write_mapping(problem, axes, tilings, best, mapping)
-    return FOUND
+        count = drop_hopeless(tilings, count, best[BEST_CYCLES])
+    sort_by_situation(tilings, count, places, ends)
+    for first in range(0, count, BLOCK):
+        last = min(first + BLOCK, count)
+        situation = SITUATIONS - 1
+        for place in range(first, last):  # what is so for every tiling of the block
+            situation &= int(tilings[T_SITUATION, places[place]])
+        tally[1] += (last - first) * COUNT[situation]
+        try_block(
+            problem, machine, unit_pj, prices, axes, lengths, tilings, places[first:last], situation, block, tables,
+            repeats, resident, traffic, found, best,
+        )  # fmt: skip
+
+
+@lean_kernel
+def sort_by_situation(tilings, count, places, ends):
+    """Write the tilings' columns by situation; those in situation s come at ``ends[s]`` up to ``ends[s + 1]``."""
+    ends[:] = 0
+    for index in range(count):
+        ends[int(tilings[T_SITUATION, index]) + 2] += 1
+    for situation in range(SITUATIONS):
+        ends[situation + 2] += ends[situation + 1]
+    for index in range(count):
+        situation = int(tilings[T_SITUATION, index])
+        places[ends[situation + 1]] = index
+        ends[situation + 1] += 1
 
 
 @kernel
-def write_mapping(problem, axes, tilings, best, mapping):
-    """Write the tile sizes and loop order of the best mapping so far."""
-    index = int(best[2])
-    side = int(tilings[T_SIDE, index])
-    mapping[bf.LOOP_B] = int(axes[0, SIZE, int(tilings[T_B, index])])
-    mapping[bf.LOOP_W] = int(axes[1, WIDTH, side])
-    mapping[bf.LOOP_H] = int(axes[1, HEIGHT, side])
-    mapping[bf.LOOP_IC] = int(axes[2, SIZE, int(tilings[T_IC, index])])
-    mapping[bf.LOOP_OC] = int(axes[3, SIZE, int(tilings[T_OC, index])])
-    mapping[bf.ORDER] = int(best[3])
+def search_space(
+    problem, machine, unit_pj, prices, wide, bounded, scratch, tilings, places, ends, bounds, axes, lengths, best, tally
+):
+    """Search one space, branch by branch: channel tiles, then width, then height and images, then orders.
+
+    A branch whose bound is above the best mapping's cycles cannot hold a better one. The most promising channel tiles
+    come first.
+    """
+    lay_axes(problem, machine, wide, axes, lengths)
+    pairs = lengths[bf.LOOP_IC] * lengths[bf.LOOP_OC]
+    for pair in range(pairs):
+        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
+        bounds[pair] = channel_bound(problem, machine, axes, ic, oc)
+    promising = np.argmin(bounds[:pairs])
+    count = fitting = np.int64(0)
+    for turn in range(pairs):
+        pair = (turn + promising) % pairs
+        if bounds[pair] == np.inf or (bounded and bounds[pair] > best[BEST_CYCLES]):
+            continue
+        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
+        w = np.int64(0)
+        while w < lengths[bf.LOOP_W]:
+            most, before = best[BEST_CYCLES] if bounded else np.inf, count
+            count, w = tilings_of_channels(
+                problem, machine, wide, axes, lengths, ic, oc, w, most, PENDING, tilings, count
+            )
+            fitting += count - before
+            if count > PENDING:
+                try_tilings(
+                    problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends,
+                    best, tally,
+                )  # fmt: skip
+                count = np.int64(0)
+    try_tilings(
+        problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
+    )
+    return fitting
+
+
+@lean_kernel
+def traffic_prices(unit_pj, prices):
+    """Write the energy of a bit of weights, activations and outputs that travels [pJ]."""
+    prices[0] = unit_pj[bf.DRAM_READ] + unit_pj[bf.WBUF_WRITE]
+    prices[1] = unit_pj[bf.DRAM_READ] + unit_pj[bf.IBUF_WRITE]
+    prices[2] = unit_pj[bf.DRAM_READ] + unit_pj[bf.DRAM_WRITE] + unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
 
 
 @kernel
-def best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, status, tally):
+def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mappings, status, tally):
     """Find the best mapping of every layer; the layers may run on different machines.
 
     Contract
@@ -283,28 +325,47 @@ def best_mappings(layers, machines, machine_of, unit_pj, bounded, mappings, stat
     layers     : int64[n, 15]  as ``workloads.layers.COLUMNS``
     machines   : int64[m, MACHINE_COLUMNS], machine_of : int64[n]
     unit_pj    : float64[m, 9]  energy of one unit of each counter
+    space      : int64[m]  PUBLISHED or ALL
     bounded    : bool  skip tilings that cannot win
     mappings   : int64[n, MAPPING_COLUMNS]  written
     status     : int64[n]  written: FOUND or NO_TILE_FITS
-    tally      : int64[2]  added to: mappings of the space that fit the buffers, and mappings evaluated
+    tally      : int64[2]  added to: mappings of the space, and mappings evaluated
     """
     problem = np.empty(bf.PROBLEM_COLUMNS, np.int64)
-    sizes = np.empty(AXIS_LENGTH, np.int64)
-    capacity = 0
-    for index in range(layers.shape[0]):
-        machine = machines[machine_of[index]]
-        bf.pose(layers[index], machine, problem)
-        tilings_here = tile_sizes(problem[bf.P_B], 1, sizes)
-        tilings_here *= tile_sizes(max(problem[bf.P_W], problem[bf.P_H]), 1, sizes)
-        tilings_here *= tile_sizes(problem[bf.P_IC], 1, sizes) * tile_sizes(problem[bf.P_OC], 1, sizes)
-        capacity = max(capacity, tilings_here)
-    tilings = np.empty((TILING_ROWS, capacity))
-    scratch = np.empty((SCRATCH_ROWS, BLOCK))
-    axes = np.empty((4, AXIS_ROWS, AXIS_LENGTH))
-    lengths = np.empty(4, np.int64)
+    length, pending, pairs = np.int64(PUBLISHED_LENGTH), PENDING + np.int64(1), np.int64(PUBLISHED_LENGTH**2)
     for index in range(layers.shape[0]):
         machine = machine_of[index]
-        status[index] = best_mapping(
-            layers[index], machines[machine], unit_pj[machine], bounded, scratch, tilings, axes, lengths,
-            mappings[index], tally,
-        )  # fmt: skip
+        bf.pose(layers[index], machines[machine], problem)
+        for loop in range(5):
+            length = max(length, most_sizes(problem[loop]) if space[machine] == ALL else PUBLISHED_LENGTH)
+        pairs = max(pairs, most_sizes(problem[bf.P_IC]) * most_sizes(problem[bf.P_OC]))
+        images = most_sizes(problem[bf.P_B])
+        pending = max(pending, PENDING + 1 + images * most_sizes(problem[bf.P_H]))
+    tilings = np.empty((TILING_ROWS, pending))
+    places, ends = np.empty(pending, np.int64), np.empty(SITUATIONS + 2, np.int64)
+    prices, bounds = np.empty(3), np.empty(pairs)
+    scratch = np.empty((SCRATCH_ROWS, BLOCK))
+    axes = np.empty((5, AXIS_ROWS, length))
+    lengths = np.empty(5, np.int64)
+    best = np.empty(BEST_LENGTH)
+    for index in range(layers.shape[0]):
+        machine, row = machine_of[index], machines[machine_of[index]]
+        bf.pose(layers[index], row, problem)
+        traffic_prices(unit_pj[machine], prices)
+        best[:] = np.inf
+        fitting = np.int64(0)
+        for wide in range(space[machine] + 1):  # the published space is part of the wide one: a good start
+            if wide:
+                best[BEST_NUMBER] = -1.0
+            fitting = search_space(
+                problem, row, unit_pj[machine], prices, wide == 1, bounded, scratch, tilings, places, ends, bounds,
+                axes, lengths, best, tally,
+            )  # fmt: skip
+        if space[machine] == ALL:
+            fitting = lengths[0] * lengths[1] * lengths[2] * lengths[3] * lengths[4]
+        tally[0] += len(bf.ORDERS) * fitting
+        status[index] = FOUND if best[BEST_CYCLES] < np.inf else NO_TILE_FITS
+        if status[index] == FOUND:
+            for loop in range(5):
+                mappings[index, loop] = int(best[BEST_TILE + loop])
+            mappings[index, bf.ORDER] = int(best[BEST_ORDER])

@@ -1,27 +1,32 @@
 """BitFusion's loop orders: the traffic every order causes, for a block of tilings at once.
 
-For each tiling of a block the few traffics and resident parts that any order can cause are tabulated first; an
-order is then a handful of look-ups, additions and two rounded divisions, the same for every tiling: a loop the
-compiler vectorises. Sets of loops are the bit masks of ``loop_orders``.
+For each tiling of a block the few traffics and resident parts that any order can cause are tabulated first. Orders
+of the same traffic share its sum; each is then a handful of look-ups, additions and two rounded divisions, the same
+for every tiling: a loop the compiler vectorises. Only the fewest cycles are kept; which order took them, and which
+of those the least energy, is asked of the few tilings that may win. Sets of loops are the bit masks of
+``loop_orders``.
+
+A quotient x / w is rounded up as floor((x + w - 1/2) / w): the half keeps it off whole numbers, so that it is exact
+for x below 2**50 though 1 / w is rounded.
 """
 
 import numpy as np
 
-from accel.jit import kernel, kernel_on_distinct_arrays
+from accel.jit import kernel_on_distinct_arrays, lean_kernel
 from mappers.bitfusion.loop_orders import (
-    DISTINCT,
+    GROUP_START,
+    GROUPED,
+    GROUPS_START,
     INNER_CHANNEL,
-    INSIDE,
-    INSIDE_COUNT,
     INSIDE_IC,
     INSIDE_OC,
+    MASKS,
+    MASKS_COUNT,
     ORDER_TRAITS,
     OUTSIDE,
     OUTSIDE_COUNT,
     OUTSIDE_INNER,
     OUTSIDE_OUTER,
-    PREFIXES,
-    PREFIXES_COUNT,
     SEQUENCE_OC,
     SEQUENCE_PREFIXES,
     SEQUENCES,
@@ -33,20 +38,17 @@ COMPUTE, SAVED, ENERGY, WGT, ACT, OUT = range(6)
 ROUNDS_B, ROUNDS_W, ROUNDS_H, ROUNDS_IC, ROUNDS_OC = range(6, 11)  # tiles of each loop
 ONE = 11  # what a loop that is not there repeats
 BLOCK_ROWS = 12
-FOUND_CYCLES, FOUND_ENERGY, FOUND_ORDER = range(3)
-FOUND_ROWS = 3
 
 # Rows of the tables, by mask or sequence.
 WGT_INNER = 0  # + 8 * inner channel + mask
 WGT_OUTER = 16  # + mask
 WGT_FIRST = 24  # + inner channel
 ACT_TRAFFIC = 26  # + mask
-OUT_TRAFFIC = 42  # + mask
+OUT_TRAFFIC = 42  # + mask: loads and stores together
 ACT_FIRST = 58  # + sequence
-OUT_FIRST = 82  # + sequence
-OUT_LAST = 106  # + sequence
-OUT_LAST_CYCLES = 130  # + sequence
-TABLE_ROWS = 154
+OUT_RESIDENT = 82  # + sequence
+OUT_LAST_CYCLES = 106  # + sequence
+TABLE_ROWS = 130
 
 
 @kernel_on_distinct_arrays
@@ -102,21 +104,17 @@ def tabulate_map(
     ``other_rounds`` is that of the channel loop that does not (ONE when both are one loop). Products only grow
     along a sequence of loops, so the largest part that fits is the maximum over the prefixes that fit.
     """
-    for place in range(INSIDE_COUNT[situation]):
-        mask = INSIDE[situation, place]
-        rounds = channel_rounds if mask & 8 else ONE
-        for t in range(count):
-            part = block[tile, t] * repeats[mask & 7, t] * block[rounds, t]
-            everything = groups * block[tile, t] * repeats[7, t] * block[channel_rounds, t]
-            again = block[other_rounds, t]
-            tables[traffic_row + mask, t] = everything * (1.0 if part <= half_bits else again)
-    for place in range(PREFIXES_COUNT[situation]):
-        mask = PREFIXES[situation, place]
+    for place in range(MASKS_COUNT[situation]):
+        mask = MASKS[situation, place]
         rounds = channel_rounds if mask & 8 else ONE
         for t in range(count):
             alone = block[tile, t]
             part = alone * repeats[mask & 7, t] * block[rounds, t]
-            resident[mask, t] = part if part <= half_bits else alone
+            everything = groups * alone * repeats[7, t] * block[channel_rounds, t]
+            again = block[other_rounds, t]  # read always: a conditional read becomes a masked one, three times slower
+            fits = part <= half_bits
+            tables[traffic_row + mask, t] = everything * (1.0 if fits else again)
+            resident[mask, t] = part if fits else alone
     for place in range(SEQUENCES_COUNT[situation]):
         sequence = SEQUENCES[situation, place]
         one, two = SEQUENCE_PREFIXES[sequence, 0], SEQUENCE_PREFIXES[sequence, 1]
@@ -126,66 +124,80 @@ def tabulate_map(
             tables[first_row + sequence, t] = max(short, max(resident[three, t], resident[15, t]))
 
 
-@kernel
-def tabulate_ends(count, situation, preload, stored, width, tables):
-    """Write the first load and the last store of the outputs from their resident parts, which OUT_LAST holds."""
+@kernel_on_distinct_arrays
+def tabulate_ends(count, situation, stored, width, block, tables):
+    """Turn the outputs' traffic into loads and stores, and write the cycles of the last store of their parts."""
+    per_width, up = 1.0 / width, width - 0.5
+    for place in range(MASKS_COUNT[situation]):
+        mask = MASKS[situation, place]
+        for t in range(count):
+            tables[OUT_TRAFFIC + mask, t] = 2.0 * tables[OUT_TRAFFIC + mask, t] - block[SAVED, t]
     for place in range(SEQUENCES_COUNT[situation]):
         sequence = SEQUENCES[situation, place]
         for t in range(count):
-            part = tables[OUT_LAST + sequence, t]
-            tables[OUT_FIRST + sequence, t] = part * preload
-            tables[OUT_LAST + sequence, t] = part * stored
-            tables[OUT_LAST_CYCLES + sequence, t] = np.ceil(part * stored / width)
+            last = tables[OUT_RESIDENT + sequence, t] * stored
+            tables[OUT_LAST_CYCLES + sequence, t] = np.floor((last + up) * per_width)
 
 
 @kernel_on_distinct_arrays
-def try_orders(
-    orders_from, orders_to, act_sequence, count, width, prices, block, tables, cycles_found, energy_found, order_found
-):  # fmt: skip
-    """Keep each tiling's best order: fewest cycles, then least energy.
+def try_orders(situation, act_sequence, count, width, preload, stored, block, tables, traffic, cycles_found):
+    """Write each tiling's fewest cycles over all orders.
 
     Contract
     --------
-    orders_from, orders_to : range of DISTINCT to try
     act_sequence : SEQUENCE_IC, or SEQUENCE_OC where output channels index the activations (depthwise)
     count  : int64  tilings in the block
     width  : float64  DRAM bits per cycle
-    prices : float64[3]  pJ per bit of weight, activation and output traffic
+    preload, stored : float64  shares of the outputs' resident part that are loaded first and stored last
     block  : float64[BLOCK_ROWS, BLOCK], tables : float64[TABLE_ROWS, BLOCK]
-    cycles_found, energy_found, order_found : float64[BLOCK]  updated
+    traffic, cycles_found : float64[BLOCK]  scratch, and written
     """
-    per_width = 1.0 / width
-    price_wgt, price_act, price_sums = prices[0], prices[1], prices[2]
-    for place in range(orders_from, orders_to):
-        order = float(DISTINCT[place])
-        traits = ORDER_TRAITS[DISTINCT[place]]
-        inner = traits[INNER_CHANNEL]
-        wgt_inner = WGT_INNER + 8 * inner + traits[OUTSIDE_INNER]
-        wgt_outer = WGT_OUTER + traits[OUTSIDE_OUTER]
-        wgt_first = WGT_FIRST + inner
+    per_width, up = 1.0 / width, width - 0.5
+    for t in range(count):
+        cycles_found[t] = np.inf
+    for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
+        traits = ORDER_TRAITS[GROUPED[GROUP_START[group]]]
+        wgt_inner = WGT_INNER + 8 * traits[INNER_CHANNEL] + traits[OUTSIDE_INNER]
+        wgt_outer, wgt_first = WGT_OUTER + traits[OUTSIDE_OUTER], WGT_FIRST + traits[INNER_CHANNEL]
         act_row, out_row = ACT_TRAFFIC + traits[INSIDE_OC], OUT_TRAFFIC + traits[INSIDE_IC]
-        act_first, out_first = ACT_FIRST + traits[act_sequence], OUT_FIRST + traits[SEQUENCE_OC]
-        out_last, last_cycles = OUT_LAST + traits[SEQUENCE_OC], OUT_LAST_CYCLES + traits[SEQUENCE_OC]
         for t in range(count):
             wgt = max(tables[wgt_inner, t], tables[wgt_outer, t])
-            act = tables[act_row, t]
-            sums = tables[out_row, t]
-            first = tables[wgt_first, t] + tables[act_first, t] + tables[out_first, t]
-            middle = wgt + act + (sums + sums) - block[SAVED, t] - first - tables[out_last, t]
-            # x / width rounded up: the quotient rounded down, and one more where it falls short of x.
-            whole = np.floor(middle * per_width)
-            whole += 1.0 if middle - whole * width > 0.0 else 0.0
-            start = np.floor(first * per_width)
-            start += 1.0 if first - start * width > 0.0 else 0.0
-            cycles = max(block[COMPUTE, t], whole) + start + tables[last_cycles, t]
-            energy = block[ENERGY, t] + wgt * price_wgt + act * price_act + sums * price_sums
-            # Read first and store always: a conditional read or store becomes a masked one, three times slower.
-            old_cycles, old_energy = cycles_found[t], energy_found[t]
-            old_order = order_found[t]
-            fewest = min(old_cycles, cycles)
-            before = old_energy if old_cycles == fewest else np.inf
-            here = energy if cycles == fewest else np.inf
-            least = min(before, here)
-            cycles_found[t] = fewest
-            energy_found[t] = least
-            order_found[t] = old_order if before == least else order
+            traffic[t] = wgt + tables[act_row, t] + tables[out_row, t] + up
+        for place in range(GROUP_START[group], GROUP_START[group + 1]):
+            traits = ORDER_TRAITS[GROUPED[place]]
+            act_first, sequence = ACT_FIRST + traits[act_sequence], traits[SEQUENCE_OC]
+            out_resident, last_cycles = OUT_RESIDENT + sequence, OUT_LAST_CYCLES + sequence
+            for t in range(count):
+                first = tables[wgt_first, t] + tables[act_first, t] + tables[out_resident, t] * preload
+                middle = np.floor((traffic[t] - first - tables[out_resident, t] * stored) * per_width)
+                start = np.floor((first + up) * per_width)
+                cycles = max(block[COMPUTE, t], middle) + start + tables[last_cycles, t]
+                cycles_found[t] = min(cycles_found[t], cycles)
+
+
+@lean_kernel
+def cheapest_order(situation, act_sequence, t, width, preload, stored, prices, cycles, block, tables):
+    """Return, of the orders with which a tiling takes so many cycles, the least energy and its first order."""
+    per_width, up = 1.0 / width, width - 0.5
+    least, chosen = np.inf, np.int64(0)
+    for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
+        traits = ORDER_TRAITS[GROUPED[GROUP_START[group]]]
+        inner = traits[INNER_CHANNEL]
+        wgt_inner = tables[WGT_INNER + 8 * inner + traits[OUTSIDE_INNER], t]
+        wgt = max(wgt_inner, tables[WGT_OUTER + traits[OUTSIDE_OUTER], t])
+        act, out = tables[ACT_TRAFFIC + traits[INSIDE_OC], t], tables[OUT_TRAFFIC + traits[INSIDE_IC], t]
+        traffic = wgt + act + out + up
+        for place in range(GROUP_START[group], GROUP_START[group + 1]):
+            order = GROUPED[place]
+            resident = tables[OUT_RESIDENT + ORDER_TRAITS[order, SEQUENCE_OC], t]
+            first = tables[WGT_FIRST + inner, t] + tables[ACT_FIRST + ORDER_TRAITS[order, act_sequence], t]
+            first += resident * preload
+            middle = np.floor((traffic - first - resident * stored) * per_width)
+            start = np.floor((first + up) * per_width)
+            end = tables[OUT_LAST_CYCLES + ORDER_TRAITS[order, SEQUENCE_OC], t]
+            if max(block[COMPUTE, t], middle) + start + end == cycles:
+                sums = 0.5 * (out + block[SAVED, t])
+                energy = block[ENERGY, t] + wgt * prices[0] + act * prices[1] + sums * prices[2]
+                if energy < least or (energy == least and order < chosen):
+                    least, chosen = energy, order
+    return least, chosen

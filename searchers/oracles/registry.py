@@ -37,6 +37,15 @@ class Entry:
 
 
 ORACLES: Mapping[str, Entry] = {
+    "digits": Entry(
+        "digits.Digits",
+        "top-1 on corrupted digits of the tiny-residual family, fitted to networks trained with their bits",
+    ),
+    "digits-table": Entry("digits.DigitsTable", "the trained networks themselves, as measured"),
+    "characters": Entry(
+        "characters.Characters",
+        "top-1 of small Transformers under SpAtten's pruning and bits, fitted to networks run so",
+    ),
     "imagenet": Entry(
         "imagenet.open_imagenet",
         "ImageNet top-1 of the Once-for-All family, predicted; quantized: less what published pairs lost",

@@ -95,17 +95,24 @@ def test_maestro_counts_a_step_more_per_window_and_the_first_fetch(shared_data: 
         assert ideal // window * (window + 1) + first == int(row["cycles"]), row
 
 
-def test_zigzag_is_our_steps_and_waiting_for_memory(shared_data: Path) -> None:
-    """Its latency is above the steps of our weight-stationary folds and above the traffic of the weights alone.
+def test_zigzag_is_our_folds_without_fill_and_drain_and_waiting_for_memory(shared_data: Path) -> None:
+    """A fold takes M + rows - 1 cycles there: weights enter a row a cycle, nothing fills or drains.
 
-    The mapping it chose is not in the file, so how long it waits beyond that cannot be recomputed.
+    What is left is never negative. In two of three rows it is a first load and last store, at most 5,000 cycles (half
+    a scratch memory takes 2,048); in the others the DRAM port is the slower one, and the mapping that decides how slow
+    is not in the file.
     """
     rows = read(shared_data / "peers" / "zigzag_ws.csv")
     assert len(rows) >= 36
+    left = []
     for row in rows:
-        ideal, _ = steps(row, int(row["rows"]), int(row["cols"]))
-        _, n, k = sizes(row)
-        assert float(row["cycles"]) > max(ideal, 8 * k * n / 128), row
+        side = int(row["rows"])
+        ideal, _ = steps(row, side, int(row["cols"]))
+        m, n, k = sizes(row)
+        assert float(row["cycles"]) > 8 * k * n / 128, row
+        left.append(float(row["cycles"]) - ideal // m * (m + side - 1))
+    assert min(left) > 0
+    assert sum(cycles < 5000 for cycles in left) > len(rows) / 2
 
 
 def test_sigma_like_cycles_are_folds_of_the_stationary_nonzeros(shared_data: Path) -> None:

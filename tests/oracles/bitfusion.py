@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from math import prod
 from typing import NamedTuple
 
@@ -271,6 +271,20 @@ def tilings(layer: Layer, machine: Machine) -> Iterator[Tile]:
                         yield tile
 
 
+def all_tilings(layer: Layer, machine: Machine) -> Iterator[Tile]:
+    """Tiles of the wide space: any number of equal parts of every loop, rounded up, and the sizes of ``tilings``."""
+    size = dimensions(layer)
+    usable = usable_bits(machine)
+    units = {loop: machine.columns if loop == "oc" and not layer.reads_input else 1 for loop in LOOPS}
+    sizes = [
+        sorted({ceil_div(size[loop], parts) for parts in range(1, size[loop] + 1)} | {*powers_of_two(unit, size[loop])})
+        for loop, unit in units.items()
+    ]
+    for tile in product(*sizes):
+        if all(bits <= usable[at] for at, bits in footprints(layer, machine, tile).items()):
+            yield tile
+
+
 def cost(layer: Layer, machine: Machine, mapping: Mapping) -> dict[str, int]:
     """Cycles, buffer accesses and DRAM traffic [bits] of a layer under one mapping."""
     tile = (mapping.tile_b, mapping.tile_w, mapping.tile_h, mapping.tile_ic, mapping.tile_oc)
@@ -286,14 +300,14 @@ def energy(counters: dict[str, int], pj: dict[str, float]) -> float:
     return total + (counters["dram_read_bits"] + counters["dram_write_bits"]) * pj["dram"]
 
 
-def best(layer: Layer, machine: Machine, pj: dict[str, float]) -> tuple[Mapping, dict[str, int]]:
+def best(layer: Layer, machine: Machine, pj: dict[str, float], *, wide: bool = False) -> tuple[Mapping, dict[str, int]]:
     """Try every tiling with every loop order: fewest cycles, then least energy, then the first one.
 
     Two short cuts that lose nothing: no order takes fewer cycles than its tile computes, and a loop over
     one tile changes nothing wherever it stands.
     """
     winner: tuple[Mapping, dict[str, int]] | None = None
-    for tile in tilings(layer, machine):
+    for tile in all_tilings(layer, machine) if wide else tilings(layer, machine):
         facts = tile_facts(layer, machine, tile)
         if winner and facts.compute > winner[1]["cycles"]:
             continue

@@ -18,16 +18,24 @@ SMALLEST_BANK_BYTES, LARGEST_BANK_BYTES = 16, 262144
 ROOMY_BYTES = 2**24
 
 
-def random_layer(rng: np.random.Generator, kind: str | None = None, widest_bits: int = 16) -> Layer:
+def random_layer(
+    rng: np.random.Generator, kind: str | None = None, widest_bits: int = 16, *, small: bool = False
+) -> Layer:
     """Any kind of layer: uneven maps and windows, strides, groups, every width of operands."""
 
     def draw(low: int, high: int) -> int:
         return int(rng.integers(low, high + 1))
 
     kind = kind or KINDS[draw(0, 3)]
-    most_channels = int(rng.choice((3, 9, 24)))
+    most_channels, most_outputs = (5, 4) if small else (int(rng.choice((3, 9, 24))), 7)
     groups, in_c, out_c = draw(1, 3), draw(1, most_channels), draw(1, 2 * most_channels)
-    out_h, out_w, kernel_h, kernel_w, stride = draw(1, 7), draw(1, 7), draw(1, 3), draw(1, 3), draw(1, 3)
+    out_h, out_w, kernel_h, kernel_w, stride = (
+        draw(1, most_outputs),
+        draw(1, most_outputs),
+        draw(1, 3),
+        draw(1, 3),
+        draw(1, 3),
+    )
     if kind == "linear":
         out_h = out_w = kernel_h = kernel_w = stride = groups = 1
     elif kind == "matmul":
@@ -39,7 +47,7 @@ def random_layer(rng: np.random.Generator, kind: str | None = None, widest_bits:
     return Layer(
         name="random",
         kind=kind,
-        batch=draw(1, 6),
+        batch=draw(1, most_outputs - 1),
         in_h=max(1, (out_h - 1) * stride - kernel_h + 2 + draw(0, kernel_h)),
         in_w=max(1, (out_w - 1) * stride - kernel_w + 2 + draw(0, kernel_w)),
         in_c=in_c,

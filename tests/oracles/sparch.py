@@ -10,12 +10,13 @@ Where the documentation leaves something open, this is what is done here:
 - The `emptiest` FIFO is the one that holds the fewest elements, whatever is on its way into it.
 - A bank that has no page open yet misses, too.
 - A cycle counts as `b_read` also where a unit could be multiplied that has become so in this very cycle.
+- Without pipelined merging, products have their leaf in front of their row: so they are sorted, and none coincide.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accel.sparch.config import Config
@@ -50,10 +51,14 @@ class Machine:
         self.a_address = self.memory.reserve(self.a.nnz * config.element_bytes)
         self.b_address = self.memory.reserve(self.b.nnz * config.element_bytes)
         self.buffer = Buffer(config.prefetch_lines, config.prefetch_distance, config.look_ahead)
-        self.results: list[Partial] = []
+        self.partials: dict[int, Partial] = {}  # leaves that were written, and results
         self.counts: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
         self.stack: Counter[str] = Counter()
+
+    def reserve(self, elements: int, block: int) -> int:
+        """Return the address of memory for elements that are written in blocks."""
+        return self.memory.reserve(-(-elements // block) * self.config.hbm_interleave_bytes)
 
     def row_of_b(self, row: int) -> list[tuple[int, int]]:
         places = range(self.b.indptr[row], self.b.indptr[row + 1])
@@ -61,9 +66,8 @@ class Machine:
 
     def elements_of(self, leaf: int, slot: int) -> list[Element]:
         """Return a leaf's elements of A with their units."""
-        first, end = self.plan.leaf_pointers[leaf : leaf + 2]
         elements = []
-        for position in self.plan.leaf_elements[first:end].tolist():
+        for position in (position for position, of in enumerate(self.plan.element_leaves) if of == leaf):
             row = next(i for i in range(self.a.shape[0]) if position < self.a.indptr[i + 1])
             b_row, value = int(self.a.indices[position]), int(self.a.data[position])
             element = Element(row, slot, b_row, int(self.plan.addresses[position]))
@@ -76,29 +80,31 @@ class Machine:
 
 
 class Round:
-    """Inputs that merge at once; every method named after a part of the machine is what it does in a cycle."""
+    """Inputs that merge at once; every method named after a part of the machine is what it does in a cycle.
 
-    def __init__(self, machine: Machine, inputs: list[int], last: bool) -> None:
-        config = machine.config
+    An input is a list of elements of A, or a partial matrix that is read back.
+    """
+
+    def __init__(
+        self, machine: Machine, config: Config, inputs: list[list[Element] | Partial], address: int | None, last: bool
+    ) -> None:
         self.machine, self.config, self.memory, self.last = machine, config, machine.memory, last
-        leaves = machine.plan.leaves
-        reloaded = [number - leaves for number in inputs if number >= leaves]
         self.slots = [Fifo(config.fifo_depth) for _ in range(config.leaves)]
 
         self.elements: list[Element] = []
         streams: list[list[tuple[int, int]]] = [[] for _ in range(config.leaves)]
-        for slot, number in enumerate(inputs):
-            if number < leaves:
-                of_leaf = machine.elements_of(number, slot)
-                self.elements += of_leaf
-                products = [product for element in of_leaf for unit in element.units for product in unit.products]
+        for slot, given in enumerate(inputs):
+            if isinstance(given, Partial):
+                products = given.elements
             else:
-                products = machine.results[number - leaves].elements
+                self.elements += given
+                products = [product for element in given for unit in element.units for product in unit.products]
             streams[slot] = [(row, column) for row, column, _ in products]
         self.elements.sort(key=lambda element: (element.row, element.slot))
         self.users = [element for element in self.elements if element.units]
         self.units = [unit for element in self.users for unit in element.units]
         self.of_slot = [deque(unit for unit in self.units if unit.element.slot == slot) for slot in range(len(inputs))]
+        self.last_fed = len(inputs) - 1  # slot
         self._decide_prefetches()
         self.next_unit = 0  # of the prefetcher
         self.completed = 0  # elements of A
@@ -111,19 +117,21 @@ class Round:
 
         self.reload_block = config.block_elements(True)
         self.reloads = [
-            Reload(machine.results[result], self.slots[inputs.index(leaves + result)], self.reload_block)
-            for result in reloaded
+            Reload(given, self.slots[slot], self.reload_block)
+            for slot, given in enumerate(inputs)
+            if isinstance(given, Partial)
         ]
         for reload in self.reloads:
-            share = config.spill_fifo_elements // len(reloaded)
+            share = config.spill_fifo_elements // len(self.reloads)
             reload.fifo.depth += max(share // self.reload_block, 1) * self.reload_block
         self.last_reloaded = len(self.reloads) - 1
 
         self.write_block = config.block_elements(not last)
         self.tree = Tree(config, self.slots, streams, self.write_block)
         self.to_write = len(self.tree.root.places)
-        blocks = -(-self.to_write // self.write_block)
-        self.result = Partial([], machine.memory.reserve(blocks * config.hbm_interleave_bytes))
+        if address is None:
+            address = machine.reserve(self.to_write, self.write_block)
+        self.result = Partial([], address)
         self.blocks_asked = 0
         self.writing: deque[tuple[int, int]] = deque()  # end, elements
         self.stopped = ""  # what the prefetcher waits for
@@ -207,12 +215,15 @@ class Round:
             able = [units[0] for units in self.of_slot if units and self.can_be_multiplied(units[0])]
             if not able:
                 return group
-            unit = min(able, key=self.units.index)
+            if self.config.issue_order == "row_major":
+                unit = min(able, key=self.units.index)
+            else:
+                unit = min(able, key=lambda unit: (unit.element.slot - self.last_fed - 1) % len(self.of_slot))
             if not unit.data_there(now):
                 return group
             end = unit.bypassed if unit.has_bypass else unit.length
             products = unit.products[unit.multiplied : end][: self.config.group]
-            slot = unit.element.slot
+            slot = self.last_fed = unit.element.slot
             self.slots[slot].elements.extend(products)
             assert self.slots[slot].room >= 0
             unit.multiplied += len(products)
@@ -358,20 +369,19 @@ def run(config: Config, plan: Plan) -> dict[str, Any]:
     """Run a plan round by round; return cycles, product and every count."""
     machine = Machine(config, plan)
     now = 0
+    if plan.rounds and not config.pipelined_merge:
+        now = write_products(machine)
     for number, inputs in enumerate(plan.rounds, start=1):
-        this = Round(machine, inputs.tolist(), last=number == len(plan.rounds))
-        while True:
-            cause = this.cycle(now)
-            if this.ended():
-                break
-            machine.stack[cause] += 1
-            now += 1
-        now += config.multiply_latency_cycles
-        machine.stack["pipeline"] += config.multiply_latency_cycles
-        machine.results.append(this.result)
+        given = [
+            machine.partials[part] if part in machine.partials else machine.elements_of(part, slot)
+            for slot, part in enumerate(inputs.tolist())
+        ]
+        this = Round(machine, config, given, None, last=number == len(plan.rounds))
+        now = run_round(machine, this, now)
+        machine.partials[plan.leaves + number - 1] = this.result
     if not plan.rounds:
         now = machine.stack["pipeline"] = 1
-    product = machine.results[-1].elements if machine.results else []
+    product = this.result.elements if plan.rounds else []
     counts = machine.counts
     counts["output_nnz"] = len(product)
     counts["merge_rounds"] = len(plan.rounds)
@@ -384,3 +394,38 @@ def run(config: Config, plan: Plan) -> dict[str, Any]:
         "counters": {name: counts[name] for name in COUNTERS},
         "stack": {name: machine.stack[name] for name in CAUSES},
     }
+
+
+def run_round(machine: Machine, this: Round, now: int) -> int:
+    """Run a round; return when the next one starts."""
+    while True:
+        cause = this.cycle(now)
+        if this.ended():
+            break
+        machine.stack[cause] += 1
+        now += 1
+    machine.stack["pipeline"] += machine.config.multiply_latency_cycles
+    return now + machine.config.multiply_latency_cycles
+
+
+def write_products(machine: Machine) -> int:
+    """Write every partial matrix, one after the other, through a tree of one layer; return when that is done."""
+    config, plan = machine.config, machine.plan
+    block = config.block_elements(True)
+    root_room = config.spill_fifo_elements - max(block, config.block_elements(False)) + 1
+    width = min(config.multipliers, 64, config.fifo_depth, root_room)
+    straight = replace(config, merge_layers=1, merge_width=width)
+    elements, addresses = [], []
+    for leaf in range(plan.leaves):
+        addresses.append(machine.reserve(int(plan.weights[leaf]), block))
+        for element in machine.elements_of(leaf, 0):
+            element.row = (leaf, element.row)
+            for unit in element.units:
+                unit.products = [((leaf, row), column, value) for row, column, value in unit.products]
+            elements.append(element)
+    this = Round(machine, straight, [elements], addresses[0], last=False)
+    end = run_round(machine, this, 0)
+    for leaf, address in enumerate(addresses):
+        written = [(row, column, value) for (of, row), column, value in this.result.elements if of == leaf]
+        machine.partials[leaf] = Partial(written, address)
+    return end

@@ -33,15 +33,15 @@ ORDER_NAMES = [tuple(kernels.LOOPS[loop] for loop in order) for order in kernels
 Problem = tuple[Layer, Config]
 
 
-def problems(seed: int, count: int) -> list[Problem]:
+def problems(seed: int, count: int, *, small: bool = False, mapping: str = "published") -> list[Problem]:
     """Random problems; every kind of layer meets all 16 settings of the switches equally often."""
     rng = np.random.default_rng(seed)
     drawn = []
     for index in range(count):
-        layer = random_layer(rng, KINDS[index % 4])
+        layer = random_layer(rng, KINDS[index % 4], small=small)
         config = random_config(rng, layer)
         switches = dict(zip(SWITCHES, SWITCH_SETTINGS[index // 4 % 16], strict=True))
-        drawn.append((layer, replace(config, **switches)))
+        drawn.append((layer, replace(config, **switches, mapping=mapping)))
     return drawn
 
 
@@ -71,7 +71,7 @@ def without_total(counters: dict[str, int]) -> dict[str, int]:
 def assert_best(layer: Layer, config: Config, plan: Plan) -> dict[str, int]:
     """No mapping takes fewer cycles, nor as many with less energy; returns the oracle's counters."""
     price, machine = prices(config), as_machine(config)
-    _, best = oracle.best(layer, machine, price)
+    _, best = oracle.best(layer, machine, price, wide=config.mapping == "all")
     report = estimate(config, plan)
     assert report.cycles == best["cycles"], (layer, config)
     assert math.isclose(report.total_energy_pj, oracle.energy(best, price), rel_tol=1e-12), (layer, config)
@@ -96,6 +96,24 @@ def test_bounded_search_finds_what_the_whole_space_has() -> None:
         less, more = estimate(config, of_few), estimate(config, of_every)
         assert less.cycles == more.cycles, (layer, config)
         assert math.isclose(less.total_energy_pj, more.total_energy_pj, rel_tol=1e-12), (layer, config)
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_search_of_all_mappings_finds_the_best_that_brute_force_finds(bounded: bool) -> None:
+    drawn = problems(seed=31 + bounded, count=128, small=True, mapping="all")
+    for (layer, config), plan in zip(drawn, plans_of(drawn, bounded=bounded), strict=True):
+        assert_best(layer, config, plan)
+
+
+def test_all_mappings_bounded_or_not_are_never_worse_than_the_published() -> None:
+    drawn = problems(seed=41, count=400, mapping="all")
+    published = plans_of([(layer, replace(config, mapping="published")) for layer, config in drawn], bounded=True)
+    few, every = plans_of(drawn, bounded=True), plans_of(drawn, bounded=False)
+    for (layer, config), of_few, of_every, before in zip(drawn, few, every, published, strict=True):
+        less, more, old = estimate(config, of_few), estimate(config, of_every), estimate(config, before)
+        assert less.cycles == more.cycles, (layer, config)
+        assert math.isclose(less.total_energy_pj, more.total_energy_pj, rel_tol=1e-12), (layer, config)
+        assert (less.cycles, less.total_energy_pj * (1 - 1e-12)) <= (old.cycles, old.total_energy_pj), (layer, config)
 
 
 @given(seed=st.integers(0, 2**32 - 1), switches=st.sampled_from(SWITCH_SETTINGS), bounded=st.booleans())

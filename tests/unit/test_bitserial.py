@@ -51,7 +51,7 @@ TABLE = LayerTable.of("two", [DEPTHWISE, linear()])
 
 
 def test_paper_is_the_machine_of_the_table() -> None:
-    assert list(PRESETS) == ["paper"]
+    assert list(PRESETS) == ["paper", "haq-edge"]
     published = Config(
         tile_rows=16, tile_columns=16, depth_bits=256, stream_bits_per_cycle=256, buffer_words=16384, clock_hz=200e6
     )
@@ -284,7 +284,7 @@ def test_pictures_are_drawn_without_energy(table_file: Path, tmp_path: Path) -> 
         (["--set", "depth_bits=0"], "--set: depth_bits = 0, need a whole number, 1..65536"),
         (["--set", "clock_hz=fast"], "--set: clock_hz = fast, need a number, 1e+06..1e+10"),
         (["--set", "fidelity=simulate"], "--set: fidelity = simulate, need one of estimate"),
-        (["--preset", "edge"], "command line: --preset = edge, need one of paper"),
+        (["--preset", "edge"], "command line: --preset = edge, need one of paper, haq-edge"),
         (
             ["--set", "buffer_words=127"],
             "bitserial, layer fc of two: buffer_words = 127, need at least 128 words for one tile",

@@ -283,9 +283,17 @@ def test_help_names_every_command() -> None:
 
 
 PRESETS = [
-    *(f"{name} paper" for name in ("bitfusion", "bitserial", "systolic", "sparch", "spatten")),
-    *("spatten paper-1/8", "spatten hbm2"),
-    *("dense_attention paper", "dense_attention paper-1/8", "a3 paper", "mnnfast paper", "outerspace paper"),
+    *(f"{name} paper" for name in ("bitfusion", "bitfusion_apq", "bitserial")),
+    *("bitserial haq-edge", "systolic paper", "eyeriss paper", "eyeriss bitfusion-baseline", "gemmini paper"),
+    *("sparch paper", "spatten paper", "spatten paper-1/8", "spatten hbm2"),
+    *(
+        "dense_attention paper",
+        "dense_attention paper-1/8",
+        "a3 paper",
+        "mnnfast paper",
+        "outerspace paper",
+        "eie paper",
+    ),
 ]
 FILES = (
     "TABLE.csv", "TOPOLOGY.csv", "MODEL.onnx", "PROBLEM.yaml", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz",
@@ -299,8 +307,8 @@ FILES = (
         (
             "machines",
             [
-                *("bitfusion", "bitserial", "systolic", "sparch", "spatten"),
-                *("dense_attention", "a3", "mnnfast", "outerspace"),
+                *("bitfusion", "bitfusion_apq", "bitserial", "systolic", "eyeriss", "gemmini"),
+                *("sparch", "spatten", "dense_attention", "a3", "mnnfast", "outerspace", "eie"),
             ],
         ),
         ("presets", PRESETS),

@@ -18,6 +18,7 @@ from tests.command_line import Ran, sextant
 
 StudyFile = Callable[..., Path]
 PICTURES = ("front.png", "roofline.png", "cycle_stack.png")
+INSIGHT = ("parallel.png", "influence.png", "bits.png", "before_after.png")
 TABLES = ("results.csv", "front.csv", "chosen_layers.csv")
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -181,7 +182,7 @@ def test_plot_draws_again_and_any_design_of_the_front(searched: Path) -> None:
     for picture in PICTURES:
         (folder / picture).unlink()
     ran = sextant("plot", folder)
-    assert (ran.code, ran.out) == (0, "".join(f"wrote {folder / picture}\n" for picture in PICTURES))
+    assert (ran.code, ran.out) == (0, "".join(f"wrote {folder / picture}\n" for picture in (*PICTURES, *INSIGHT)))
     designs = [int(row["design"]) for row in rows(folder / "front.csv")]
     drawn = []
     for design in (designs[0], designs[-1]):

@@ -83,6 +83,7 @@ def capture(
     limit = whole("capture", "max_tokens", max_tokens, 1, LARGEST_LENGTH)
     if not (Path(folder) / "config.json").is_file():
         raise WorkloadError(where, "config.json", None, NEED_FOLDER)
+    transformers.utils.logging.disable_progress_bar()  # it would stand before what else is said
     recorder = Recorder(where)
     _register(transformers, recorder)
     model = _loaded(transformers, "AutoModel", folder, attn_implementation=NAME).float().eval()

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from searchers.oracles.quantizers import IMAGE_STEP
 from workloads.networks.tiny_residual import IMAGE_SIZE
 
 WHITE = 16
 NOISE, SHIFT = 0.25, 1
-STEPS, MOST = 32, 127  # of a pixel: steps a full scale, and the largest number of them
+MOST = 127  # steps of a pixel
 TEST_SHARE = 0.4
 CORRUPTIONS = 4  # of every test image
 SPLIT_SEED, TEST_SEED = 20240607, 20240608
@@ -64,4 +65,4 @@ def corrupt(digits: Digits, times: int, seed: int) -> tuple[npt.NDArray[np.int8]
     inside = np.arange(IMAGE_SIZE)
     pixels = framed[which[:, None, None], top + inside[:, None], left + inside]
     pixels += NOISE * random.standard_normal(pixels.shape, dtype=np.float32)
-    return np.rint(pixels * STEPS).clip(-MOST, MOST).astype(np.int8), digits.labels[which]
+    return np.rint(pixels / IMAGE_STEP).clip(-MOST, MOST).astype(np.int8), digits.labels[which]

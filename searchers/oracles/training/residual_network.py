@@ -1,8 +1,7 @@
 """The tiny-residual networks in PyTorch, trained as if their operands had the bits of a policy.
 
-Source: straight-through rounding, Bengio et al., arXiv:1308.3432; steps of uniform quantizers for normally distributed
-values, Max, "Quantizing for Minimum Distortion", IRE Trans. Information Theory, 1960. A batch normalisation stands in
-front of every quantizer of activations, so that their steps can be fixed and the network learns to fit them.
+Source: straight-through rounding, Bengio et al., arXiv:1308.3432. A batch normalisation stands in front of every
+quantizer of activations, so that their steps can be fixed and the network learns to fit them.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
+from searchers.oracles.quantizers import HALFWAY, SIGNED_STEP, SMALLEST_STEP, UNSIGNED_STEP, most
 from workloads.networks.tiny_residual import (
     CLASSES,
     END_BITS,
@@ -25,19 +25,15 @@ from workloads.networks.tiny_residual import (
     Architecture,
 )
 
-# Of a quantizer with an odd number of levels around zero, and of the positive half of one, in standard deviations.
-SIGNED_STEP = {2: 1.224, 3: 0.651, 4: 0.352, 6: 0.105, 8: 0.0308}
-UNSIGNED_STEP = {2: 0.586, 3: 0.3352, 4: 0.1881, 6: 0.0569, 8: 0.0165}
-SMALLEST_STEP = 1e-12
 LARGE_KERNEL, PART_KERNEL = 5, 3
 
 
 class _Rounded(torch.autograd.Function):
-    """Round to steps within limits; gradients pass where nothing was cut off."""
+    """Round to steps within limits; gradients pass where nothing was cut off. Double precision is for the trained."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: float, low: int, high: int) -> Tensor:
-        whole = (x * (1 / step)).round_()
+        whole = (x * (1 / step)).round_() if x.dtype == torch.float32 else (x / step + HALFWAY).floor_()
         kept = whole.clamp(low, high)
         ctx.save_for_backward(kept == whole)
         return kept.mul_(step)
@@ -83,11 +79,6 @@ class _Depthwise(torch.autograd.Function):
         return to_input, to_weight, None
 
 
-def most(bits: int) -> int:
-    """Return the largest signed whole number of so many bits."""
-    return int(2 ** (bits - 1) - 1)
-
-
 def signed(x: Tensor, bits: int) -> Tensor:
     """Round what may be negative."""
     rounded: Tensor = _Rounded.apply(x, SIGNED_STEP[bits], -most(bits), most(bits))
@@ -100,9 +91,14 @@ def rectified(x: Tensor, bits: int) -> Tensor:
     return rounded
 
 
-def weight_step(weight: Tensor, bits: int) -> Tensor:
-    """Return the step of each output channel's weights, from their root mean square."""
-    return SIGNED_STEP[bits] * weight.detach().flatten(1).square().mean(1).sqrt() + SMALLEST_STEP
+def rounded_weight(weight: Tensor, bits: int) -> Tensor:
+    """Round weights to steps that follow from each output channel's root mean square."""
+    step = SIGNED_STEP[bits] * weight.detach().flatten(1).square().mean(1).sqrt() + SMALLEST_STEP
+    high = most(bits)
+    if weight.dtype == torch.float64:  # PyTorch's own rounding is for single precision
+        step = step.view(-1, *(1,) * (weight.ndim - 1))
+        return (weight / step).round().clamp(-high, high) * step
+    return torch.fake_quantize_per_channel_affine(weight, step, torch.zeros_like(step), 0, -high, high)
 
 
 class Convolution(nn.Module):
@@ -116,15 +112,9 @@ class Convolution(nn.Module):
         self.norm = nn.BatchNorm2d(out_c)
         self.kernel, self.stride, self.bits, self.depthwise = kernel, stride, bits, depthwise
 
-    def rounded(self) -> Tensor:
-        """Return the weights as the machine has them."""
-        step = weight_step(self.weight, self.bits)
-        zeros, high = torch.zeros_like(step), most(self.bits)
-        return torch.fake_quantize_per_channel_affine(self.weight, step, zeros, 0, -high, high)
-
     def forward(self, x: Tensor) -> Tensor:
         """Convolve and normalise."""
-        weight = self.rounded()
+        weight = rounded_weight(self.weight, self.bits)
         if self.depthwise:
             x = _Depthwise.apply(x, weight, self.stride)
         elif self.kernel == 1:  # a matrix product is faster
@@ -180,16 +170,10 @@ class ResidualNetwork(nn.Module):
         self.classifier = nn.Parameter(torch.randn(CLASSES, HEAD_WIDTH) * 0.1)
         self.bias = nn.Parameter(torch.zeros(CLASSES))
 
-    def rounded_classifier(self) -> Tensor:
-        """Return the classifier's weights as the machine has them."""
-        step = weight_step(self.classifier, END_BITS)
-        zeros, high = torch.zeros_like(step), most(END_BITS)
-        return torch.fake_quantize_per_channel_affine(self.classifier, step, zeros, 0, -high, high)
-
     def forward(self, images: Tensor) -> Tensor:
         """Return a score of every class, shape (n, 10), for images of shape (n, 1, 8, 8)."""
         x = rectified(self.stem(images), END_BITS)
         for block in self.blocks:
             x = block(x)
         x = rectified(self.head(signed(x, END_BITS)), END_BITS).mean((2, 3))
-        return functional.linear(x, self.rounded_classifier(), self.bias)
+        return functional.linear(x, rounded_weight(self.classifier, END_BITS), self.bias)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -22,8 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
+from searchers.oracles.quantizers import IMAGE_STEP
 from searchers.oracles.training import corrupted_digits
 from searchers.oracles.training.residual_network import ResidualNetwork
+from searchers.oracles.training.rows import finished_rows
 from workloads.networks.tiny_residual import BITS, BLOCKS, DEPTHS, EXPANSIONS, KEEPS, KERNELS, STAGES, Architecture
 
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 120, 64, 0.04, 0.01, 0.25
@@ -56,7 +57,7 @@ def draw_network(index: int) -> tuple[Architecture, Bits]:
 def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
     """Return pixels and labels for the network."""
     pixels, labels = corrupted
-    return torch.from_numpy(pixels.astype(np.float32) / corrupted_digits.STEPS)[:, None], torch.from_numpy(labels)
+    return torch.from_numpy(pixels.astype(np.float32) * np.float32(IMAGE_STEP))[:, None], torch.from_numpy(labels)
 
 
 def load_images() -> tuple[Images, Images]:
@@ -91,18 +92,6 @@ def classes(network: ResidualNetwork, pixels: Tensor) -> Tensor:
         return torch.cat([network(part).argmax(1) for part in pixels.split(TESTED_AT_ONCE)])
 
 
-def rows_of(path: Path) -> Iterator[tuple[int, int]]:
-    """Return network and seed of every finished row; a row that was cut off is removed from the file."""
-    if not path.exists():
-        return
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    for row in csv.DictReader(whole.splitlines()):
-        yield int(row["network"]), int(row["seed"])
-
-
 def digits(values: tuple[float, ...]) -> str:
     """Write values below ten as one word."""
     return "".join(str(int(value)) for value in values)
@@ -116,7 +105,7 @@ def main(table: Path, networks: int, seeds: int) -> None:
     """Train what is missing in TABLE."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    finished = set(rows_of(table))
+    finished = set(finished_rows(table, "network", "seed"))
     to_train, to_test = load_images()
     with table.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
