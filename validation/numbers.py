@@ -29,8 +29,8 @@ class Number:
     source : str
         Paper with table or figure, or the authors' code.
     grade : str
-        How well it is known; ``recalled`` is shown and never gates. ``own`` is a bar that Sextant sets itself, or another
-        of its own fidelities.
+        How well it is known; ``recalled`` is shown and never gates. ``own`` is a bar that Sextant sets itself, or
+        another of its own fidelities.
     cause : str
         Why ours differs, where it does.
     bound : str
