@@ -9,13 +9,13 @@ import click
 
 from searchers.machines import MACHINES
 
-KINDS = ("machines", "presets", "workloads", "networks", "recipes")
+KINDS = ("machines", "presets", "workloads", "networks", "oracles", "recipes")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
 def list_command(kind: str) -> None:
-    """List machines, presets, workloads, networks or recipes."""
+    """List machines, presets, workloads, networks, accuracy oracles or recipes."""
     for name, text in _entries(kind):
         click.echo(f"{name:<28}{text}")
 
@@ -51,6 +51,11 @@ def _entries(kind: str) -> list[tuple[str, str]]:
             ("config.json", "attention of a Hugging Face model's shape, generated: config.json:length=384"),
         ]
         return [*entries, *SPARSE_WORKLOADS.items(), *ATTENTION_WORKLOADS.items(), *files]
+    if kind == "oracles":
+        from searchers.oracles.registry import ORACLES, OWN
+
+        own = (OWN, "a Python function of your own, imported; docs/oracles.md")
+        return [*((name, entry.description) for name, entry in ORACLES.items()), own]
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
     return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 
