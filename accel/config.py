@@ -149,8 +149,14 @@ def check_fields(config: Any, where: str) -> None:
 
 
 def content_key(config: Any) -> str:
-    """Return a hash of a configuration's fields: equal configurations have equal keys."""
-    canonical = json.dumps(dataclasses.asdict(config), sort_keys=True, separators=(",", ":"))
+    """Return a hash of a configuration's fields: equal configurations have equal keys.
+
+    A field at its default is left out: fields that a later release adds have one, and change no key of an earlier one.
+    """
+    values = dataclasses.asdict(config)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    told = {name: value for name, value in values.items() if value != defaults[name]}
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

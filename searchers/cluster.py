@@ -27,7 +27,7 @@ from workloads.errors import Interrupted, StudyError
 CONNECT_S = 15
 JOBS_A_THREAD = 2  # one that runs and one that waits beside it
 LOOK_AGAIN_S = 1.0
-GENTLE_S = 0.8  # a stop must not take long
+CLOSING_S = 0.5  # a stop must not take long
 _evaluators: dict[str, Evaluator] = {}  # of a worker: what it was sent before
 
 
@@ -94,18 +94,22 @@ class ClusterWorkers(Workers):
             n_workers=execution.count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
             local_directory=self._scratch.name,
             silence_logs=logging.CRITICAL,
         )
 
-    def _free(self, out: dict[int, Job]) -> list[int]:
+    def _free(self, out: dict[int, Job]) -> int | None:
         now = time.monotonic()
         if now - self._looked >= LOOK_AGAIN_S:  # workers come and go
             self._looked = now
             self._count = JOBS_A_THREAD * max(1, sum(self._client.nthreads().values()))
-        return [slot for slot in range(self._count) if slot not in out]
+        return super()._free(out)
+
+    def _may_start(self, suspect: bool, out: dict[int, Job]) -> bool:
+        """Run a job that a worker died with alone: Dask blames all jobs of a worker that dies, running or waiting."""
+        return not out if suspect else not any(job.lost for job in out.values())
 
     def _start(self, slot: int, job: Job) -> None:
         future = self._client.submit(evaluate_there, self._key, self._evaluator, job.payloads, pure=False)
@@ -133,34 +137,35 @@ class ClusterWorkers(Workers):
         error = future.exception()
         if error is not None:  # the points' own errors are outcomes: this is a worker that died, again and again
             why = "its workers died" if type(error).__name__ == "KilledWorker" else f"its worker failed: {error}"
-            return Event(slot, [], over=True, lost=why)
+            return Event(slot, [], over=True, lost=why, again=True)
         outcomes, seconds = future.result()
         self._timed(seconds, points)
         return Event(slot, outcomes, over=True)
 
     def close(self) -> None:
-        """Leave the cluster; end it if it was started here, gently if that is quick."""
+        """Leave the cluster; end it if it was started here. All results that are wanted are here by now."""
         for future in self._futures.values():
             future.release()
-        with suppress(TimeoutError, OSError):
-            self._client.close(timeout=1)
-        if self._cluster is not None:
-            nannies = [worker for worker in self._cluster.workers.values() if hasattr(worker, "pid")]
-            processes = [worker.pid for worker in nannies]
-            ending = Thread(target=_close_quietly, args=(self._cluster,), daemon=True)
-            ending.start()
-            ending.join(GENTLE_S)
-            if ending.is_alive():
-                for process in filter(None, processes):
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGKILL)
-                ending.join(GENTLE_S)
+        self._kill_workers()
+        for part in (self._client, self._cluster):
+            if part is not None:
+                closing = Thread(target=_close_quietly, args=(part,), daemon=True)
+                closing.start()
+                closing.join(CLOSING_S)
         self._scratch.cleanup()
 
+    def _kill_workers(self) -> None:
+        """Kill the processes of a cluster on this machine: to end them gently takes seconds."""
+        for worker in self._cluster.workers.values() if self._cluster is not None else ():
+            worker.auto_restart = False  # a nanny's
+            if getattr(worker, "pid", None):
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
 
-def _close_quietly(cluster: Any) -> None:
+
+def _close_quietly(part: Any) -> None:
     with suppress(TimeoutError, OSError, RuntimeError):
-        cluster.close(timeout=2 * GENTLE_S)
+        part.close(timeout=CLOSING_S)
 
 
 def _library(name: str, how: str) -> Any:

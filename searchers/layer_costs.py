@@ -48,6 +48,12 @@ class LayerCosts(ABC):
         self._machines: dict[Any, int] = {}
         self._configs: list[Any] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}  # a lock is this process's own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+
     def machine(self, config: Any) -> int:
         """Return the number of a machine.
 

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from accel.config import Limit, Number, Share, Whole, configure, limits, read_toml
+from accel.config import Limit, Number, Share, Whole, configure, content_key, limits, read_toml
 from accel.jit import versions
 from searchers.arithmetic import Formula
 from searchers.execution import SECTION
@@ -190,7 +190,7 @@ class _Builder:
         try:
             varied = _with_derived(base, varied, derived, known)
             config = configure(base, varied, "point")
-            content: object = dataclasses.asdict(config)
+            content = content_key(config)
         except ConfigError as error:
             config = content = str(error)
         given = self.sources[source]

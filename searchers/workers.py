@@ -127,6 +127,11 @@ class Queue:
         self.left -= len(places)
         return Job(places, [self._payloads[place] for place in places], group)
 
+    @property
+    def suspect(self) -> bool:
+        """Whether a worker died with the next job."""
+        return bool(self._again) and self._again[0].lost > 0
+
     def put_back(self, job: Job) -> None:
         """Have a job's points tried again, each by itself: only one of them can be to blame."""
         for place, payload in zip(job.places, job.payloads, strict=True):
@@ -166,9 +171,7 @@ class Workers(ABC):
         last_group: dict[int, Hashable] = {}
         step = Step([], [])
         while queue.left or out:
-            for slot in self._free(out):
-                if not queue.left:
-                    break
+            while queue.left and (slot := self._free(out)) is not None and self._may_start(queue.suspect, out):
                 job = queue.take(last_group.get(slot), self._job_size(queue.left))
                 last_group[slot], out[slot] = job.group, job
                 step.started.extend(job.places)
@@ -181,9 +184,13 @@ class Workers(ABC):
         if step.settled:
             yield step
 
-    def _free(self, out: dict[int, Job]) -> list[int]:
-        """Return the slots that have no job."""
-        return [slot for slot in range(self._count) if slot not in out]
+    def _free(self, out: dict[int, Job]) -> int | None:
+        """Return a slot that has no job, if there is one."""
+        return next((slot for slot in range(self._count) if slot not in out), None)
+
+    def _may_start(self, suspect: bool, out: dict[int, Job]) -> bool:
+        """Return whether the next job may run beside those that are out; ``suspect`` if a worker died with it."""
+        return True
 
     def _take_in(self, event: Event, out: dict[int, Job], queue: Queue) -> list[tuple[int, Outcome]]:
         """Return the outcomes of an event, and see to what was lost."""
