@@ -207,7 +207,7 @@ class AttentionPeer(AttentionMachine):
         from mappers.attention_peers import best_plan
 
         plan = best_plan(config, opened, self.name)
-        return Run(estimate(config, plan), roofline(config), self.describe(plan))
+        return Run(estimate(config, plan), roofline(config), self.describe(plan), plan)
 
 
 MACHINES: Mapping[str, Machine] = {
