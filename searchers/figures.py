@@ -244,7 +244,7 @@ def draw_merge_tree(tree: nx.DiGraph[int], name: str, folder: Path) -> list[Path
             "an area is a partial matrix's products",
             fontsize=9,
         )
-        return [_save(figure, folder, "merge_tree.png")]
+        return [save(figure, folder, "merge_tree.png")]
 
 
 def _tree_places(tree: nx.DiGraph[int], root: int) -> dict[int, tuple[float, float]]:

@@ -201,13 +201,17 @@ class AttentionPeer(AttentionMachine):
 
         return PRESETS[self.name]
 
-    def run(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Run:
-        """Lay attention on the machine and count it."""
-        from accel.attention_peers import estimate, roofline
+    def lay(self, config: Any, opened: Any, fidelity: str, share: float | None = None) -> Any:
+        """Return a plan of an opened workload for this one of the peers."""
         from mappers.attention_peers import best_plan
 
-        plan = best_plan(config, opened, self.name)
-        return Run(estimate(config, plan), roofline(config), self.describe(plan))
+        return best_plan(config, opened, self.name)
+
+    def run_plan(self, config: Any, plan: Any, fidelity: str) -> Run:
+        """Count a plan."""
+        from accel.attention_peers import estimate, roofline
+
+        return Run(estimate(config, plan), roofline(config), self.describe(plan), plan)
 
 
 MACHINES: Mapping[str, Machine] = {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from accel.bitfusion import PRESETS
+from accel.bitfusion import PRESETS, Config
+from accel.config import limits
 from searchers.algorithm import ALGORITHMS
 from searchers.machines import MACHINES
 from searchers.problem import Outcome
@@ -22,11 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "edge_vision.toml"
 OBJECTIVES = "a list of different quantities out of " + ", ".join(QUANTITIES)
 SIZES = ", ".join(map(str, range(128, 225, 4)))
 ROWS = "a list of values, or a table of low, high and step or log, each a whole number, 1..1024"
-FIELDS = "rows, columns, wbuf_bytes, ibuf_bytes, obuf_bytes, dram_bits_per_cycle, clock_hz, dram_pj_per_bit"
-SWITCHES = (
-    "wide_outputs, output_preload, full_edge_tiles, unshared_input_reads, "
-    "model, dram_channels, dram_burst_bytes, mapping"
-)
+FIELDS = ", ".join(limits(Config))
 
 # What a good file means
 
@@ -85,7 +82,7 @@ BAD = [
         "network.kernels = [3], need one of batch, depth, expansion, family, image_size, keep, kernel, width",
     ),
     ({"bits": "[bits]\nweight = [2]"}, "bits.weight = [2], need one of activations, weights, per, ends"),
-    ({"machine": "[machine]\nrow = [4]"}, f"machine.row = [4], need one of name, preset, {FIELDS}, {SWITCHES}"),
+    ({"machine": "[machine]\nrow = [4]"}, f"machine.row = [4], need one of name, preset, {FIELDS}"),
     (
         {"constraints": '[[constraints]]\nquantity = "edp"\nbelow = 1'},
         "constraints.below = 1, need one of quantity, at_most, at_least",
