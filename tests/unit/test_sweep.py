@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from searchers import cluster
 from searchers.arithmetic import Formula
 from searchers.execution import Execution, read_execution
 from searchers.sweep import Tally, run_sweep
@@ -65,7 +67,8 @@ def test_a_point_that_cannot_be_derived_is_failed_and_the_others_are_not(read: R
 def test_machines_and_workloads_follow_each_other(read: Read) -> None:
     sweep = read(
         'workloads = ["lenet5-bitfusion", "svhn-bitfusion"]\n[[machine]]\nname = "systolic"\nrows = [4, 8]\n'
-        '[[machine]]\nname = "sparch"\nfidelity = "estimate"\nworkloads = [["uniform:rows=9", "uniform:rows=9,seed=2"]]\n'
+        '[[machine]]\nname = "sparch"\nfidelity = "estimate"\n'
+        'workloads = [["uniform:rows=9", "uniform:rows=9,seed=2"]]\n'
     )
     assert varied(sweep, "machine", "workload", "rows") == [
         ("systolic", "lenet5-bitfusion", 4),
@@ -79,9 +82,8 @@ def test_machines_and_workloads_follow_each_other(read: Read) -> None:
 
 
 def test_points_that_share_a_merge_are_of_one_group(read: Read) -> None:
-    sweep = read(
-        'workloads = ["uniform:rows=9"]\n[machine]\nname = "sparch"\nmerge_layers = [4, 5]\nlook_ahead = [8, 16]'
-    )
+    axes = "merge_layers = [4, 5]\nlook_ahead = [8, 16]"
+    sweep = read(f'workloads = ["uniform:rows=9"]\n[machine]\nname = "sparch"\n{axes}')
     groups = [task.group for task in sweep.tasks]
     assert groups[0] == groups[1] != groups[2] == groups[3]
 
@@ -171,3 +173,18 @@ def test_parquet_holds_what_csv_holds(tmp_path: Path) -> None:
     parquet, table = pd.read_parquet(tmp_path / "points.parquet"), pd.read_csv(folder / "results.csv")
     assert list(parquet.columns) == list(table.columns)
     assert parquet["cycles"].tolist() == table["cycles"].tolist()
+
+
+def test_a_cluster_that_cannot_be_had_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    path = tmp_path / "sweep.toml"
+    path.write_text(HEAD + '[workers]\nexecutor = "dask"\ncluster = "slurm"\n', encoding="utf-8")
+    ran = sextant("sweep", path, "--out", tmp_path / "slurm")
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        2, "sextant: workers: executor = dask, need the library dask_jobqueue: pip install dask-jobqueue"
+    )  # fmt: skip
+    ran = sextant("sweep", path, "--out", tmp_path / "none", "--dask", "tcp://127.0.0.1:9")
+    said = "sextant: dask: workers.address = tcp://127.0.0.1:9, need a scheduler that answers"
+    assert (ran.code, ran.err.splitlines()[-1]) == (2, said)
