@@ -54,7 +54,7 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
         If a matrix has more elements than 32 bits count.
     """
     _check_size(product)
-    weights, _, _ = _weigh(config, product)
+    weights, sizes, _ = _weigh(config, product)
     kept = weights > 0
     weights = weights[kept]
     return Plan(
@@ -62,6 +62,7 @@ def best_plan(config: Config, product: SparseProduct) -> Plan:
         leaves_per_round=config.leaves,
         element_leaves=_element_leaves(config, product, kept),
         addresses=_addresses(config, product),
+        sizes=sizes[kept],
         weights=weights,
         rounds=_schedule(config, weights),
         marked_rows=np.empty(0, np.int64),
@@ -176,6 +177,7 @@ def _part_plan(
         leaves_per_round=config.leaves,
         element_leaves=element_leaves,
         addresses=addresses,
+        sizes=np.bincount(element_leaves[multiplied], minlength=leaves),
         weights=np.bincount(element_leaves[multiplied], lengths, leaves).astype(np.int64),
         rounds=rounds,
         marked_rows=marked_rows,

@@ -41,6 +41,7 @@ class CMAES:
             bounds=np.tile([0.0, 1.0], (self._genes, 1)),
             seed=int(random.integers(2**31)),
             population_size=max(self._population, LEAST_POPULATION),
+            n_max_resampling=1,  # of hundreds of genes some are outside in every sample: they are moved to the edge
         )
         self._starts += 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
@@ -23,6 +23,9 @@ from searchers.store import Point
 from searchers.study import Study
 from workloads.errors import OutputError
 from workloads.sparse.product import SparseProduct
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 STYLE: Any = {
     "font.size": 9,
@@ -63,6 +66,7 @@ ACCENT = "#b3202a"
 LAYER_INCHES = 0.17
 NAMED_LAYERS = 6
 PIXELS = 240  # of a picture of a matrix, along one side
+MOST_LEAVES, MOST_ROUNDS = 320, 12  # of a merge tree that is drawn
 LONGEST_NAME = 32
 
 
@@ -78,15 +82,10 @@ def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path
 
 
 def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point], front: Sequence[Point]) -> None:
-    names = [
-        *study.objectives[:2],
-        *(["area_mm2" if study.objectives[0] != "area_mm2" else "seconds"] if len(study.objectives) < 2 else []),
-    ]
-    across, up = names[0], names[1]
+    across, up, shade = _shown_objectives(study, points)
     others = [point for point in points if study.feasible(point.outcome)]
     x, y = _columns(others, across, up)
     axes.scatter(x, y, s=7, color="#c9c9c9", linewidths=0, label="feasible")
-    shade = study.objectives[2] if len(study.objectives) > 2 else None
     colours = _columns(front, shade)[0] if shade else ACCENT
     x, y = _columns(front, across, up)
     drawn = axes.scatter(
@@ -121,6 +120,18 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=8, columnspacing=1.2)
     limits = ", ".join(_limit_text(study, place) for place in range(len(study.constraints)))
     axes.set_title("front" + (f" ({limits})" if limits else ""), fontsize=9, loc="left")
+
+
+def _shown_objectives(study: Study, points: Sequence[Point]) -> tuple[str, str, str | None]:
+    """Return what is drawn across, up and as colour; an oracle's objective goes up, where its interval can be seen."""
+    names = list(study.objectives)
+    if len(names) == 1:  # beside one objective stands what else matters and is known
+        known = next(point.outcome.quantities for point in points if point.outcome.quantities)
+        names.append(next(name for name in ("area_mm2", "seconds", "cycles") if name in known and name not in names))
+    names.sort(key=lambda name: name in (ACCURACY_BOUND, LOSS_BOUND))
+    if names[-1] in (ACCURACY_BOUND, LOSS_BOUND):
+        names.insert(1, names.pop())
+    return names[0], names[1], names[2] if len(names) > 2 else None
 
 
 def _plain_numbers(axis: mpl.axis.Axis) -> None:
@@ -193,6 +204,66 @@ def roof_lines(axes: Axes, roofline: Roofline, intensities: Sequence[float], *, 
             f"{name}, {peak:.0f} GOPS", (span[-1], min(peak, span[-1] * bytes_per_second / 1e9)),
             ha="right", va="bottom", fontsize=8, color="#555555", textcoords="offset points", xytext=(0, 2),
         )  # fmt: skip
+
+
+def draw_merge_tree(tree: nx.DiGraph[int], name: str, folder: Path) -> list[Path]:
+    """Draw how partial matrices merge, a point for each, if there are few enough to be told apart."""
+    rounds = [node for node, made_in in tree.nodes(data="round") if made_in is not None]
+    leaves = len(tree) - len(rounds)
+    if not rounds or leaves > MOST_LEAVES or len(rounds) > MOST_ROUNDS:
+        return []
+    weights = dict(tree.nodes(data="weight"))
+    root, places = rounds[-1], _tree_places(tree, rounds[-1])
+    lowest = min(y for _, y in places.values())
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(9.0, 1.6 - 1.1 * lowest), layout="constrained")
+        for node, taken_by in tree.edges:
+            ends = np.transpose([places[node], places[taken_by]])
+            axes.plot(*ends, color="#c9c9c9", linewidth=0.5, zorder=1)
+        for kind, colour, what in (
+            ([node for node in tree if node not in rounds], CAUSE_COLOURS["multiply"], "multiplied"),
+            (rounds[:-1], CAUSE_COLOURS["write"], "result of a round, written and read again"),
+            ([root], CAUSE_COLOURS["merge"], "C"),
+        ):
+            areas = [max(4.0, 420 * weights[node] / weights[root]) for node in kind]
+            if kind:
+                x, y = np.transpose([places[node] for node in kind])
+                axes.scatter(x, y, s=areas, color=colour, linewidths=0.4, edgecolors="white", zorder=2)
+                axes.scatter([], [], s=25, color=colour, linewidths=0, label=what)
+        for node in rounds:
+            text = f"round {tree.nodes[node]['round'] + 1}: {tree.in_degree(node)} inputs, {weights[node]:,}"
+            axes.annotate(text, places[node], (0, 14), textcoords="offset points", ha="center", fontsize=7)
+        axes.set(xticks=[], yticks=[], ylim=(lowest - 0.3, 0.55))
+        axes.grid(visible=False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=8)
+        spilled = sum(weights[node] for node in rounds[:-1])
+        figure.suptitle(
+            f"{name}: {leaves} partial matrices, {weights[root]:,} products, at most {spilled:,} spilled; "
+            "an area is a partial matrix's products",
+            fontsize=9,
+        )
+        return [_save(figure, folder, "merge_tree.png")]
+
+
+def _tree_places(tree: nx.DiGraph[int], root: int) -> dict[int, tuple[float, float]]:
+    """Return where a tree's nodes are drawn: inputs below what takes them, leaves side by side."""
+    places: dict[int, tuple[float, float]] = {}
+    beside = 0
+
+    def place(node: int, depth: int) -> float:
+        nonlocal beside
+        inputs = sorted(tree.predecessors(node), reverse=True)  # the results of rounds first
+        across = [place(part, depth + 1) for part in inputs]
+        if not inputs:
+            beside += 1
+        x = float(np.mean(across)) if inputs else float(beside)
+        places[node] = x, -float(depth)
+        return x
+
+    place(root, 0)
+    return places
 
 
 def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from searchers.space import Genomes, Space
 LEVELS = 5  # a real gene takes one of these values while its cost is learned
 RIDGE = 1.0
 DESCENT_STEPS, LEARNING_RATE = 60, 0.15
-ENTROPY = 0.03  # keeps probabilities from closing before the table is right
+ENTROPY = 0.5  # keeps probabilities from closing before the table is right
 EXPLORED = 0.2  # of a generation, drawn uniformly
 MOST_LEARNED = 4000  # latest candidates the table is made from
 

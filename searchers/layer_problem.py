@@ -92,6 +92,8 @@ class LayerProblem(Problem):
         """Return the machine at every corner with every network of a candidate."""
         genomes = np.asarray(genome, dtype=float)[None]
         configs = self.searched.configs(self.space.candidate(genomes[0]))
+        for config in configs:
+            self._costs.machine(config)  # says what of it cannot be built
         rows, used = self._rows(genomes)
         tables = [self._table(rows[0], used[0], place) for place in range(len(self._network.names))]
         return [(config, table) for table in tables for config in configs]

@@ -31,11 +31,14 @@ class Run:
         None where a machine has no DRAM to be bound by.
     describe : callable
         Says in a few words how a layer, by its index, was laid; for a machine without layers, how all was.
+    plan : object
+        How it was laid, as the machine's mapper says it.
     """
 
     report: Report
     roofline: Roofline | None
     describe: Callable[[int], str]
+    plan: Any
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Machine(ABC):
     def run_plan(self, config: Any, plan: Any, fidelity: str) -> Run:
         """Run a plan at the fidelity it was made for."""
         accel = import_module(f"accel.{self.name}")
-        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan))
+        return Run(getattr(accel, fidelity)(config, plan), accel.roofline(config), self.describe(plan), plan)
 
     @abstractmethod
     def open(self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False) -> Any:
@@ -93,8 +96,8 @@ class Machine(ABC):
             If it cannot be opened, or is not for this machine.
         """
 
-    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
-        """Draw what is to be seen of an opened workload, or of how it ran; return the pictures."""
+    def draw(self, opened: Any, run: Run, folder: Path) -> list[Path]:
+        """Draw what is to be seen of an opened workload, of how it was laid, or of how it ran; return the pictures."""
         return []
 
     @abstractmethod
@@ -138,7 +141,7 @@ class SparseMachine(Machine):
 
         return open_sparse(workload, workload_b)
 
-    def draw(self, opened: SparseProduct, report: Report, folder: Path) -> list[Path]:
+    def draw(self, opened: SparseProduct, run: Run, folder: Path) -> list[Path]:
         """Draw where the left matrix has its elements."""
         from searchers.figures import draw_matrix  # matplotlib is slow to import
 
@@ -147,6 +150,20 @@ class SparseMachine(Machine):
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says how the product is laid."""
         return lambda _: str(plan.describe())
+
+
+class MergingMachine(SparseMachine):
+    """A machine that merges partial matrices as a tree."""
+
+    def draw(self, opened: SparseProduct, run: Run, folder: Path) -> list[Path]:
+        """Draw the matrix; and the tree, where it is that of a whole product and small enough."""
+        from accel.sparch.plan import Plan
+        from mappers.sparch import merge_tree
+        from searchers.figures import draw_merge_tree  # matplotlib is slow to import
+
+        whole = isinstance(run.plan, Plan)
+        tree = draw_merge_tree(merge_tree(run.plan), opened.name, folder) if whole else []
+        return [*super().draw(opened, run, folder), *tree]
 
 
 class AttentionMachine(Machine):
@@ -162,11 +179,11 @@ class AttentionMachine(Machine):
             raise WorkloadError("command line", "WORKLOAD_B", workload_b, f"nothing: {self.name} runs one model")
         return open_attention(workload)
 
-    def draw(self, opened: Any, report: Report, folder: Path) -> list[Path]:
+    def draw(self, opened: Any, run: Run, folder: Path) -> list[Path]:
         """Draw what is alive in every layer, where it was run with values."""
         from searchers.attention_figures import draw_alive  # matplotlib is slow to import
 
-        return draw_alive(report, folder)
+        return draw_alive(run.report, folder)
 
     def describe(self, plan: Any) -> Callable[[int], str]:
         """Return what says what a layer keeps."""
@@ -208,7 +225,7 @@ MACHINES: Mapping[str, Machine] = {
             "eyeriss", "row-stationary array of the Eyeriss kind (ISCA 2016), closed form: BitFusion's baseline"
         ),
         LayerMachine("gemmini", "Gemmini (DAC 2021), cycles of a tiling, closed form held against RTL simulation"),
-        SparseMachine(
+        MergingMachine(
             "sparch",
             "sparse products by outer products and a merge tree (HPCA 2020), cycle by cycle",
             ("simulate", "estimate", "sample"),

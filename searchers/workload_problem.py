@@ -221,11 +221,12 @@ class WorkloadProblem(Problem):
         return {name.removeprefix(WORKLOAD): value for name, value in candidate.items() if name.startswith(WORKLOAD)}
 
     def _open(self, name: str, choice: Mapping[str, Any]) -> Any:
-        if name not in self._opened:
-            while len(self._opened) >= MOST_OPENED:
-                self._opened.pop(next(iter(self._opened)), None)
-            self._opened[name] = self._workload.open(name, choice)
-        return self._opened[name]
+        opened = self._opened.get(name)
+        if opened is None:
+            if len(self._opened) >= MOST_OPENED:
+                self._opened.clear()
+            opened = self._opened.setdefault(name, self._workload.open(name, choice))
+        return opened
 
     def _run(self, config: Any, workload: Any) -> Any:
         """Run one situation; SpArch's plans, and what they merge, are kept for machines that differ elsewhere."""

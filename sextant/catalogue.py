@@ -9,15 +9,15 @@ import click
 
 from searchers.machines import MACHINES
 
-KINDS = ("machines", "presets", "workloads", "networks", "figures", "recipes")
+KINDS = ("machines", "presets", "workloads", "networks", "oracles", "figures", "recipes")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
 def list_command(kind: str) -> None:
-    """List machines, presets, workloads, networks, figures or recipes."""
+    """List machines, presets, workloads, networks, accuracy oracles, figures or recipes."""
     for name, text in _entries(kind):
-        click.echo(f"{name:<28}{text}")
+        click.echo(f"{name:<31} {text}")
 
 
 def _entries(kind: str) -> list[tuple[str, str]]:
@@ -58,6 +58,11 @@ def _entries(kind: str) -> list[tuple[str, str]]:
         from validation.figures import FIGURES
 
         return [(name, entry.description) for name, entry in FIGURES.items()]
+    if kind == "oracles":
+        from searchers.oracles.registry import ORACLES, OWN
+
+        own = (OWN, "a Python function of your own, imported; docs/oracles.md")
+        return [*((name, entry.description) for name, entry in ORACLES.items()), own]
     recipes = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
     return [(f"examples/{recipe.name}", _first_comment(recipe)) for recipe in recipes]
 

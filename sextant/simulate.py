@@ -70,10 +70,8 @@ def simulate_command(
     if folder is not None:
         from searchers.figures import draw_report  # matplotlib is slow to import
 
-        for path in [
-            *chosen.draw(opened, run.report, Path(folder)),
-            *draw_report(run.roofline, run.report, Path(folder)),
-        ]:
+        pictures = [*chosen.draw(opened, run, Path(folder)), *draw_report(run.roofline, run.report, Path(folder))]
+        for path in pictures:
             click.echo(f"wrote {path}", err=as_json)
 
 

@@ -26,15 +26,19 @@ def validate_command(chosen: tuple[str, ...], folder: Path | None, as_json: bool
     Exit code 0 if every gating number is inside its tolerance or its difference explained, otherwise 1. Recalled
     numbers are shown, they do not gate. SpArch's take some minutes.
     """
+    from validation.compare import details
     from validation.numbers import names
 
-    rows = [row for name in chosen or names() for row in rows_of(name)]
+    compared = chosen or names()
+    rows = [row for name in compared for row in rows_of(name)]
     if folder is not None:
         _write(rows, folder)
     if as_json:
         click.echo(json.dumps({"numbers": rows}))
     else:
         _show(rows)
+        for name in compared:
+            _show_details(name, details(name))
     if any(row["verdict"] == "miss" for row in rows):
         sys.exit(1)
 
@@ -44,6 +48,21 @@ def rows_of(name: str) -> list[dict[str, object]]:
     from validation.compare import compare
 
     return [_row(name, comparison) for comparison in compare(name)]
+
+
+def _show_details(name: str, rows: list[dict[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(title=f"{name} in detail", title_justify="left")
+    headings = tuple(dict.fromkeys(heading for row in rows for heading in row))
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == headings[0] else "right")
+    for row in rows:
+        table.add_row(*(row.get(heading, "") for heading in headings))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _row(name: str, comparison: Comparison) -> dict[str, object]:

@@ -66,7 +66,8 @@ def measure() -> Mapping[str, float]:
 def closed_form_errors() -> dict[str, float]:
     """Return cycles in closed form over cycles simulated with values: the middle and the worst 1 % of random layers."""
     random = np.random.default_rng(0)
-    tables, configs = [], []
+    tables: list[LayerTable] = []
+    configs: list[Config] = []
     while len(tables) < RANDOM_LAYERS:
         layer = random_layer(random)
         if layer.macs <= MOST_RANDOM_MACS:

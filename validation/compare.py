@@ -22,3 +22,10 @@ def compare(name: str) -> list[Comparison]:
         if number.id not in ours:
             raise ConfigError(f"published/{name}.toml", "id", number.id, "one of " + ", ".join(ours))
     return [Comparison(number, ours[number.id]) for number in numbers]
+
+
+def details(name: str) -> list[dict[str, str]]:
+    """Return what a module says beside its numbers, as rows of a table; nothing where it has nothing to say."""
+    found = getattr(import_module(f"validation.{name}"), "details", None)
+    rows: list[dict[str, str]] = found() if found else []
+    return rows

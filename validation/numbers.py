@@ -11,6 +11,7 @@ from workloads.errors import ConfigError
 
 PUBLISHED = Path(__file__).parent / "published"
 GRADES = ("printed", "abstract", "authors_code", "third_party", "recalled", "own")
+BOUNDS = ("", "at_least", "at_most")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,12 @@ class Number:
     source : str
         Paper with table or figure, or the authors' code.
     grade : str
-        How well it is known; ``recalled`` is shown and never gates, ``own`` compares two of our own fidelities.
+        How well it is known; ``recalled`` is shown and never gates. ``own`` is a bar that Sextant sets itself, or
+        another of its own fidelities.
     cause : str
         Why ours differs, where it does.
+    bound : str
+        ``at_least`` or ``at_most`` where only one side is wrong.
     """
 
     id: str
@@ -40,6 +44,7 @@ class Number:
     source: str
     grade: str
     cause: str = ""
+    bound: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class Comparison:
         ``pass``; outside its tolerance: ``shown only`` for a recalled number, ``explained`` for one whose cause is
         known and stated, ``miss`` for any other. Only a miss gates.
         """
-        if abs(self.error) <= self.number.tolerance:
+        wrong = {"": abs(self.error), "at_least": -self.error, "at_most": self.error}[self.number.bound]
+        if wrong <= self.number.tolerance:
             return "pass"
         if self.number.grade == "recalled":
             return "shown only"
@@ -89,6 +95,8 @@ def read_numbers(name: str) -> list[Number]:
         where = f"published/{name}.toml, {number.id}"
         if number.grade not in GRADES:
             raise ConfigError(where, "grade", number.grade, "one of " + ", ".join(GRADES))
+        if number.bound not in BOUNDS:
+            raise ConfigError(where, "bound", number.bound, "one of " + ", ".join(BOUNDS[1:]))
         if not number.source or not math.isfinite(number.value) or number.tolerance < 0:
             raise ConfigError(where, "source, value and tolerance", number, "a source, a number and a tolerance from 0")
         numbers.append(number)

@@ -23,7 +23,7 @@ Values = npt.NDArray[np.integer[Any]]
 MOST_VALUES = 2**28  # of one layer: operands and outputs together
 # Whole numbers below 2 ** bits are exact in these types, in whatever order they are added; the fastest first.
 EXACT_BITS: dict[type[np.number[Any]], int] = {np.float32: 24, np.float64: 53, np.int64: 63}
-CHUNK_VALUES = 2**24  # weights converted at a time
+CHUNK_VALUES = 2**22  # held at a time as floating point
 
 
 def operand_digits(bits: int) -> int:
@@ -149,10 +149,8 @@ def layer_outputs(layer: Layer, activations: Values, weights: Values) -> IntArra
     outputs: IntArray = np.empty((layer.batch, layer.out_h, layer.out_w, layer.out_c), np.int64)
     inputs, per_group = layer.in_c // layer.groups, layer.out_c // layer.groups
     windows = _windows(layer, activations)
-    if layer.in_h == layer.in_w == layer.out_h == layer.out_w == layer.kernel_h == layer.kernel_w == 1:
-        images = [slice(None)]  # one product for all images: their rows are single
-    else:
-        images = [slice(image, image + 1) for image in range(layer.batch)]
+    together = max(1, CHUNK_VALUES // (layer.out_h * layer.out_w * depth))
+    images = [slice(start, start + together) for start in range(0, layer.batch, together)]
     chunk = max(1, CHUNK_VALUES // depth)
     for group in range(layer.groups):
         channels = slice(group * inputs, (group + 1) * inputs)

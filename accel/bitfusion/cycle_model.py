@@ -119,7 +119,7 @@ class CycleCounts:
     WorkloadError
         If an operand is wider than 16 bits.
     ConfigError
-        If a tile is larger than its layer or does not fit half of its buffer.
+        If a tile does not fit half of its buffer.
     """
 
     def __init__(self, configs: Sequence[Config], plans: Sequence[Plan], *, step_by_step: bool) -> None:

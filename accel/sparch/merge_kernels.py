@@ -41,15 +41,16 @@ def weigh_columns(pointers, element_k, lengths, condensed, weights, sizes, done)
     done                : int64[rows of A + 1] written: products before each row, and of all
     """
     total = np.int64(0)
-    for i in range(len(pointers) - 1):
+    for i in range(len(done) - 1):
         done[i] = total
-        for e in range(pointers[i], pointers[i + 1]):
-            k = np.int64(element_k[e])
-            column = e - pointers[i] if condensed else k
+        first = np.uint64(pointers[i])
+        for e in range(first, np.uint64(pointers[i + 1])):
+            k = np.uint64(element_k[e])
+            column = e - first if condensed else k
             weights[column] += lengths[k]
             sizes[column] += 1
             total += lengths[k]
-    done[len(pointers) - 1] = total
+    done[len(done) - 1] = total
 
 
 @lean_kernel
@@ -63,8 +64,9 @@ def number_leaves(pointers, element_k, condensed, column_leaves, element_leaves)
     element_leaves : int32[nnz of A]    written
     """
     for i in range(len(pointers) - 1):
-        for e in range(pointers[i], pointers[i + 1]):
-            element_leaves[e] = column_leaves[e - pointers[i] if condensed else np.int64(element_k[e])]
+        first = np.uint64(pointers[i])
+        for e in range(first, np.uint64(pointers[i + 1])):
+            element_leaves[e] = column_leaves[e - first if condensed else np.uint64(element_k[e])]
 
 
 @lean_kernel
@@ -77,32 +79,25 @@ def order_elements(
     --------
     element_leaves        : int32[nnz of A]      the leaf of each element of A, -1 for none
     leaf_round, leaf_slot : int64[leaves], int32[leaves]
-    begin                 : int64[rounds + 1]    zero; written: the first element of each round
+    begin                 : int64[rounds]        the first element of each round; written: after its last one
     row, slot, position, k : int32[nnz of A]     written: row of A, slot, which element of A, row of B
     """
-    for leaf in element_leaves:
-        if leaf >= 0:
-            begin[leaf_round[leaf] + 1] += 1
-    for n in range(len(begin) - 1):
-        begin[n + 1] += begin[n]
     most = np.int64(0)
     for i in range(len(pointers) - 1):
         products = np.int64(0)
-        for e in range(pointers[i], pointers[i + 1]):
-            leaf = element_leaves[e]
+        for e in range(np.uint64(pointers[i]), np.uint64(pointers[i + 1])):
+            leaf = np.int64(element_leaves[e])
             if leaf >= 0:
-                n = leaf_round[leaf]
+                n = np.uint64(leaf_round[np.uint64(leaf)])
                 to = np.uint64(begin[n])
                 begin[n] += 1
                 row[to] = i
-                slot[to] = leaf_slot[leaf]
+                slot[to] = leaf_slot[np.uint64(leaf)]
                 position[to] = e
-                k[to] = element_k[e]
-                products += b_pointers[element_k[e] + 1] - b_pointers[element_k[e]]
+                b_row = np.uint64(element_k[e])
+                k[to] = b_row
+                products += b_pointers[b_row + ONE] - b_pointers[b_row]
         most = max(most, products)
-    for n in range(len(begin) - 1, 0, -1):
-        begin[n] = begin[n - 1]
-    begin[0] = 0
     return most
 
 
@@ -120,7 +115,7 @@ def repeat_side(bits, word, at, side, count):
         count -= here
 
 
-@lean_kernel
+@inlined_kernel
 def cut_columns(columns, begin, end, slot, pieces, piece_word, piece_bits, piece_slot, seen, touched, top):
     """Note the columns of a stream's row, 64 at a time; return how many pieces there are then.
 
@@ -150,7 +145,7 @@ def cut_columns(columns, begin, end, slot, pieces, piece_word, piece_bits, piece
     return pieces
 
 
-@lean_kernel
+@inlined_kernel
 def number_columns(place, out, seen, touched, top, words, first_place, out_columns):
     """Give a row's columns numbers from ``place`` on and put them out from ``out`` on; return its words, and its end.
 
@@ -293,17 +288,17 @@ def merge_round(
     """
     stride = np.uint64(len(maps) // (2 * leaves))
     out = place = ZERO
-    e = 0
+    e, elements, first_slot = ZERO, np.uint64(len(row)), np.uint64(leaves)
     for i in range(len(pointers) - 1):
         pieces = ZERO
-        while e < len(row) and row[e] == i:
-            begin, end = b_pointers[k[e]], b_pointers[k[e] + 1]
-            size[leaves + slot[e]] += end - begin
+        while e < elements and row[e] == i:
+            b_row, its_slot = np.uint64(k[e]), np.uint64(slot[e])
+            begin, end = b_pointers[b_row], b_pointers[b_row + ONE]
+            size[first_slot + its_slot] += end - begin
             pieces = cut_columns(
-                b_columns, begin, end, np.uint64(slot[e]), pieces, piece_word, piece_bits, piece_slot, seen, touched,
-                top,
-            )  # fmt: skip
-            e += 1
+                b_columns, begin, end, its_slot, pieces, piece_word, piece_bits, piece_slot, seen, touched, top
+            )
+            e += ONE
         for r in range(len(reload_slot)):
             begin, end = reload_pointers[r, i], reload_pointers[r, i + 1]
             size[leaves + reload_slot[r]] += end - begin
@@ -317,7 +312,7 @@ def merge_round(
                 word = piece_word[n]
                 some = gather_bits(piece_bits[n], seen[word])
                 first = first_place[word]
-                at = (np.uint64(leaves) + piece_slot[n]) * stride + (first >> SIX)
+                at = (first_slot + piece_slot[n]) * stride + (first >> SIX)
                 shift = first & LOW_SIX
                 maps[at] |= some << shift
                 maps[at + ONE] |= some >> ONE >> (LOW_SIX - shift)
@@ -343,12 +338,12 @@ def accumulate(a_pointers, a_columns, a_values, b_pointers, b_columns, b_values,
     c_values : float64[nnz of C]       written
     """
     for i in range(len(a_pointers) - 1):
-        for e in range(a_pointers[i], a_pointers[i + 1]):
+        for e in range(np.uint64(a_pointers[i]), np.uint64(a_pointers[i + 1])):
             value = a_values[e]
-            k = a_columns[e]
-            for at in range(b_pointers[k], b_pointers[k + 1]):
-                sums[b_columns[at]] += value * b_values[at]
-        for at in range(c_pointers[i], c_pointers[i + 1]):
-            column = c_columns[at]
+            k = np.uint64(a_columns[e])
+            for at in range(np.uint64(b_pointers[k]), np.uint64(b_pointers[k + ONE])):
+                sums[np.uint64(b_columns[at])] += value * b_values[at]
+        for at in range(np.uint64(c_pointers[i]), np.uint64(c_pointers[i + 1])):
+            column = np.uint64(c_columns[at])
             c_values[at] = sums[column]
             sums[column] = 0.0

@@ -29,8 +29,8 @@ class Plan:
         The leaf of each of A's elements, in the order A's rows store them; -1 for one that is not multiplied.
     addresses : ndarray of int32, shape (nnz of A,)
         Where each of A's elements lies in memory, in elements: by rows, or by columns for leaves that are columns.
-    weights : ndarray of int64, shape (leaves,)
-        Products of each leaf.
+    sizes, weights : ndarray of int64, shape (leaves,)
+        Elements of A of each leaf, and its products.
     rounds : tuple of ndarray of int64
         Inputs of each round, slot by slot; the last round makes the result.
     marked_rows : ndarray of int64
@@ -43,6 +43,7 @@ class Plan:
     leaves_per_round: int
     element_leaves: Positions
     addresses: Positions
+    sizes: IndexArray
     weights: IndexArray
     rounds: tuple[IndexArray, ...]
     marked_rows: IndexArray

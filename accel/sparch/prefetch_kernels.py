@@ -69,7 +69,7 @@ def last_use(uses, word):
     return (word << SIX) + np.uint64(highest_one(uses[word]))
 
 
-@lean_kernel
+@inlined_kernel
 def let_go(e, k, entered, following, rows, end, uses):
     """Make the row of a past element replaceable, if no later one has used it; return the word of its next use.
 
@@ -94,16 +94,22 @@ def let_go(e, k, entered, following, rows, end, uses):
 
 
 @lean_kernel
+def let_go_early(e, k, entered, following, rows, end, uses):
+    """Do what ``let_go`` does, where it is rare."""
+    return let_go(e, k, entered, following, rows, end, uses)
+
+
+@lean_kernel
 def place_units(
-    slot, k, place, line_elements, lines, look_ahead, distance, reuse, rows, line, following, uses, unit, first_unit,
-    totals,
+    slot, k, position, addresses, line_elements, lines, look_ahead, distance, reuse, rows, line, following, uses, unit,
+    first_unit, totals,
 ):  # fmt: skip
     """Walk a round's elements in order; write its units and what the buffer does for each.
 
     Contract
     --------
     slot, k    : int32[elements]
-    place      : int32[elements]               where each element of A lies, in elements
+    position, addresses : int32[elements], int32[nnz of A]   which element of A; where each lies, in elements
     distance   : int                           elements the prefetcher is ahead of the multipliers
     reuse      : int                           0: lines pass through the buffer and are never found again
     rows       : int32[(rows of B + 1) << ROW_SHIFT]   kept from round to round, but for:
@@ -184,7 +190,7 @@ def place_units(
                     if uses[farthest] != ZERO:
                         victim = np.uint64(k[last_use(uses, farthest)])
                     elif gone < e:
-                        farthest = max(farthest, let_go(gone, k, entered, following, rows, end, uses))
+                        farthest = max(farthest, let_go_early(gone, k, entered, following, rows, end, uses))
                         victim = np.uint64(rows[oldest])
                         gone += 1
                     else:
@@ -218,7 +224,7 @@ def place_units(
             unit[this + UNIT_LOADER] = loader
             unit[this + UNIT_AFTER] = after
             unit[this + UNIT_LAST] = piece == pieces - 1
-            unit[this + UNIT_A] = place[np.uint64(e)]
+            unit[this + UNIT_A] = addresses[np.uint64(position[np.uint64(e)])]
             u += 1
         if passing:
             free += 1
@@ -226,7 +232,7 @@ def place_units(
         if reuse != 0:
             rows[at + RESIDENT] = kept
     while reuse != 0 and gone < elements:
-        let_go(gone, k, entered, following, rows, end, uses)
+        let_go_early(gone, k, entered, following, rows, end, uses)
         gone += 1
     totals[0] += found
     totals[1] += missed
@@ -242,7 +248,7 @@ def place_units(
 
 @lean_kernel
 def fetch_requests(
-    position, addresses, pieces, element_bytes, interleave, burst, most, address, size, units, elements
+    position, addresses, k, pieces, element_bytes, interleave, burst, most, address, size, units, elements
 ):  # fmt: skip
     """Join a round's elements of A into memory requests, in order; return how many.
 
@@ -251,30 +257,31 @@ def fetch_requests(
 
     Contract
     --------
-    position, pieces        : int64[], int64[elements]   which element of A; units it makes, 0 for an empty row of B
-    addresses               : int64[nnz of A]            place of each element of A in memory, in elements
+    position, k             : int32[elements]            which element of A; the row of B it multiplies
+    addresses               : int32[nnz of A]            place of each element of A in memory, in elements
+    pieces                  : int32[rows of B]           units that a row makes, 0 for an empty one
     most                    : int                        elements of a request that make units
     address, size           : int64[elements]            written: first byte, bytes
     units, elements         : int64[elements]            written: how many there are up to and with this request
     """
-    count = 0
-    made = filled = 0
-    end = np.int64(-1)  # first byte after the last element
-    inside = 0  # elements of the current request that make units
-    for e in range(len(position)):
-        begin = np.int64(addresses[position[e]]) * element_bytes
-        joins = count > 0 and begin == end
-        if not joins or begin // interleave != address[count - 1] // interleave or inside == most:
-            address[count] = max(begin, -(-end // burst) * burst) if joins else begin
-            size[count] = 0
-            count += 1
-            inside = 0
+    count = first = np.int64(0)
+    made = filled = np.int64(0)
+    end = block = np.int64(-1)  # first byte after the last element; of the block the request begins in
+    for e in range(np.uint64(len(position))):
+        begin = np.int64(addresses[np.uint64(position[e])]) * element_bytes
+        follows = begin == end
+        if not follows or not block <= begin < block + interleave or filled - first == most:
+            last, count = np.uint64(count - 1), count + 1
+            if count > 1:
+                size[last], units[last], elements[last] = max(0, end - address[last]), made, filled
+            address[last + ONE] = max(begin, -(-end // burst) * burst) if follows else begin
+            block = address[last + ONE] // interleave * interleave
+            first = filled
         end = begin + element_bytes
-        size[count - 1] = max(0, end - address[count - 1])
-        if pieces[e] > 0:
-            made += pieces[e]
-            filled += 1
-            inside += 1
-        units[count - 1] = made
-        elements[count - 1] = filled
+        more = pieces[np.uint64(k[e])]
+        made += more
+        filled += more > 0
+    if count > 0:
+        last = np.uint64(count - 1)
+        size[last], units[last], elements[last] = max(0, end - address[last]), made, filled
     return count

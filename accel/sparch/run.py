@@ -220,7 +220,7 @@ class Run:
         lines = int(rows[-1, prefetch_kernels.FIRST_LINE]) << prefetch_kernels.LINE_SHIFT
         self.placed[:2] = 0
         prefetch_kernels.place_units(
-            stream.slot, stream.k, self.plan.addresses[stream.position], config.prefetch_line_elements,
+            stream.slot, stream.k, stream.position, self.plan.addresses, config.prefetch_line_elements,
             config.prefetch_lines, config.look_ahead, config.prefetch_distance, int(config.prefetcher), rows.ravel(),
             np.full(lines, prefetch_kernels.NOWHERE, np.int32), np.empty(len(stream.k), np.int32),
             np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64), records.ravel(), first, self.placed,
@@ -236,7 +236,7 @@ class Run:
         config = self.config
         requests = tuple(np.empty(len(stream.k), np.int64) for _ in range(4))
         count = prefetch_kernels.fetch_requests(
-            stream.position, self.plan.addresses, self.pieces[stream.k], config.element_bytes,
+            stream.position, self.plan.addresses, stream.k, self.pieces, config.element_bytes,
             config.hbm_interleave_bytes, config.hbm_burst_bytes, config.look_ahead, *requests,
         )  # fmt: skip
         return tuple(part[:count] for part in requests)

@@ -108,23 +108,24 @@ def multiply(plan: Plan) -> csr_array:
 
 def _merge(plan: Plan) -> Trace:
     a, b = plan.product.a, plan.product.b
-    elements = int(np.count_nonzero(plan.element_leaves >= 0))
-    row, slot, position, k = (np.empty(elements, np.int32) for _ in range(4))
+    row, slot, position, k = (np.empty(int(plan.sizes.sum()), np.int32) for _ in range(4))
     leaf_round, leaf_slot = np.empty(plan.leaves, np.int64), np.empty(plan.leaves, np.int32)
     for index, inputs in enumerate(plan.rounds):
         merged = inputs[inputs < plan.leaves]
         leaf_round[merged], leaf_slot[merged] = index, np.arange(len(merged))
-    begin = np.zeros(len(plan.rounds) + 1, np.int64)
+    of_rounds = np.bincount(leaf_round, plan.sizes, len(plan.rounds)).astype(np.int64)
+    end = np.cumsum(of_rounds)
     most = merge_kernels.order_elements(
-        a.indptr, a.indices, b.indptr, plan.element_leaves, leaf_round, leaf_slot, begin, row, slot, position, k
-    )
+        a.indptr, a.indices, b.indptr, plan.element_leaves, leaf_round, leaf_slot, end - of_rounds, row, slot,
+        position, k,
+    )  # fmt: skip
     scratch = _scratch(plan.leaves_per_round, b.shape[1], most)
     results: dict[int, tuple[IndexArray, Indices]] = {}
     rounds = []
     out = (np.zeros(a.shape[0] + 1, np.int64), np.empty(0, np.int32))
     for index, inputs in enumerate(plan.rounds):
         reloaded = [results.pop(int(number)) for number in inputs[inputs >= plan.leaves]]
-        of_round = slice(begin[index], begin[index + 1])
+        of_round = slice(end[index] - of_rounds[index], end[index])
         elements_of = Elements(*(part[of_round] for part in (row, slot, k, position)))
         round_trace, out = _merge_round(plan, inputs, reloaded, elements_of, scratch)
         rounds.append(round_trace)

@@ -163,7 +163,7 @@ def look_everywhere(bits, tree):
     note_root(tree)
 
 
-@lean_kernel
+@inlined_kernel
 def part_of_window(at, bits, tree):
     """Return how much of a node's window is there: elements from left and right, in halves, and those that leave."""
     need, count, where = tree[at + NEED], tree[at + COUNT], tree[at + AT]
@@ -306,10 +306,13 @@ def advance(t, bits, tree):
             room, dry = note_output(child, THREE, fits(used, tree[at + LIMIT]), fits(used, ZERO), room, dry, tree)
         else:
             tree[LEAF_NODE] = node
-        add(node, USED, leaving, tree)
-        used = held(node, USED, tree)
+        out, side = record(node >> ONE), (node & ONE) << FIVE
+        pair = tree[out + USED] + (leaving << side)
+        tree[out + USED] = pair
+        used = (pair >> side) & LOW_HALF
         empty = np.uint64(used == ZERO) if node > ONE else (dry >> ONE) & ONE
-        room, dry = note_output(node, ONE, np.uint64(used <= held(node, LIMIT, tree)), empty, room, dry, tree)
+        fit = np.uint64(used <= (tree[out + LIMIT] >> side) & LOW_HALF)
+        room, dry = note_output(node, ONE, fit, empty, room, dry, tree)
         tree[results + ((newest & ring) << ONE)] = t + tree[LATENCY]
         tree[results + ((newest & ring) << ONE) + ONE] = node << HALF | leaving
         newest += ONE

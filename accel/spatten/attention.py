@@ -106,7 +106,7 @@ def attend(
         keeps=rows.keeps,
         select_cycles=rows.select_cycles,
         kept=rows.kept if one_query else None,
-        token_importance=rows.importance.astype(np.int64),
+        token_importance=rows.importance,
         head_importance=np.abs(weighed).sum(axis=(1, 2), dtype=np.float64) * step,
     )
 
@@ -164,7 +164,7 @@ class _Rows:
         self.keeps = np.maximum(1, (visible * value_keep).astype(np.int64))
         self.again = np.zeros(rows, np.bool_)
         self.select_cycles = np.zeros(rows, np.int64)
-        self.importance = np.zeros(keys, np.int32)  # holds half a million rows
+        self.importance = np.zeros(keys, np.int64)
         self.kept = np.empty((heads, keys), np.bool_)
         self._room, self._chosen = scratch(keys, np.float32), np.empty(keys, np.bool_)
         self._whole_scores = np.empty(keys, np.int32)
@@ -175,7 +175,7 @@ class _Rows:
         """Compute a row in every head; return the outputs, as sums in steps."""
         config, stored, chosen = self.config, self.stored, self.chosen
         heads, keys = self.kept.shape
-        output = np.zeros((heads, 1, stored.v.shape[2]), np.float32)
+        output, given = np.zeros((heads, 1, stored.v.shape[2]), np.float32), np.zeros(keys, np.int32)
         attend_once(
             (stored.q, stored.k_high, stored.k_low, stored.v), chosen.queries[0], chosen.heads, chosen.tokens,
             np.ones((heads, keys), np.bool_) if shown is None else shown.mask,
@@ -184,8 +184,9 @@ class _Rows:
             config.topk_turn_cycles, self.random, self._room,
             (np.empty(keys, np.int64), self._whole_scores, np.empty(keys, np.float32), self._chosen,
              np.empty(keys, np.int32)),
-            self.again, self.select_cycles, self.kept, self.importance, output[:, 0],
+            self.again, self.select_cycles, self.kept, given, output[:, 0],
         )  # fmt: skip
+        self.importance += given
         return output
 
     def of_many_queries(self) -> Numbers:
@@ -225,8 +226,10 @@ class _Rows:
                 table, rest, head * queries + asking, visible, scale, np.float32(self._low_step), self._steps,
                 self._whole_scores, probabilities,
             )  # fmt: skip
+        given = np.zeros(table.shape[1], np.int32)  # a head's rows fit
         prune_rows(
             probabilities, visible, self.keeps[rows], config.topk_lanes, config.topk_turn_cycles, self.random,
-            self._room, self._chosen, self.importance, self.select_cycles[rows],
+            self._room, self._chosen, given, self.select_cycles[rows],
         )  # fmt: skip
+        self.importance += given
         return probabilities.reshape(scores.shape)

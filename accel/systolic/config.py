@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from accel.config import Number, OneOf, Whole, check_fields, limited
 
 DATAFLOWS = ("os", "ws", "is")
+BEST = "best"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,8 @@ class Config:
     rows, columns : int
         Units of the grid. 1..1024.
     dataflow : str
-        What stays in the units: ``os`` outputs, ``ws`` weights, ``is`` inputs.
+        What stays in the units: ``os`` outputs, ``ws`` weights, ``is`` inputs; or ``best``, for every layer the one
+        that takes the fewest cycles.
     sram_bytes : int
         Scratch memory of each operand [bytes]; double buffered, half is usable. 1..268435456.
     dram_bits_per_cycle : int
@@ -29,7 +31,7 @@ class Config:
 
     rows: int = limited(Whole(1, 1024))
     columns: int = limited(Whole(1, 1024))
-    dataflow: str = limited(OneOf(DATAFLOWS))
+    dataflow: str = limited(OneOf((*DATAFLOWS, BEST)))
     sram_bytes: int = limited(Whole(1, 2**28))
     dram_bits_per_cycle: int = limited(Whole(1, 65536))
     clock_hz: float = limited(Number(1e6, 1e10))

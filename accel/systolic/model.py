@@ -5,6 +5,8 @@ Energy and area are left out: no source that belongs to this array is at hand.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +16,7 @@ from accel.roofline import Roofline
 from accel.systolic import kernels
 from accel.systolic.config import DATAFLOWS, Config
 from accel.systolic.plan import Plan
-from workloads.errors import WorkloadError
+from workloads.errors import ConfigError, WorkloadError
 from workloads.layers import ACT_BITS, WGT_BITS, IntArray
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
@@ -39,9 +41,13 @@ def multiply(config: Config, a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[IntArr
 
     Raises
     ------
+    ConfigError
+        If the configuration names no dataflow but ``best``.
     WorkloadError
         If the shapes do not agree or a value has more than 16 bits.
     """
+    if config.dataflow not in DATAFLOWS:
+        raise ConfigError(MACHINE, "dataflow", config.dataflow, "one of " + ", ".join(DATAFLOWS))
     left, right = (_operand(operand, name) for operand, name in ((a, "a"), (b, "b")))
     if left.shape[1] != right.shape[0]:
         raise WorkloadError("multiply", "shapes", f"{left.shape} and {right.shape}", "an inner dimension that agrees")
@@ -86,8 +92,9 @@ def simulate(config: Config, plan: Plan, *, seed: int = 0) -> Report:
     layers = []
     for index in range(len(plan.table)):
         results, computed = [], 0
+        laid = replace(config, dataflow=plan.dataflows[index])
         for a, b in zip(*operands(plan, index, seed), strict=True):
-            product, cycles = multiply(config, a, b)
+            product, cycles = multiply(laid, a, b)
             results.append(product)
             computed += cycles
         report = _layer_report(config, plan, index, "simulate", np.stack(results))
@@ -118,16 +125,21 @@ def operands(plan: Plan, index: int, seed: int) -> tuple[IntArray, IntArray]:
     return drawn[0], drawn[1]
 
 
-def _layer_report(config: Config, plan: Plan, index: int, fidelity: str, result: IntArray | None) -> Report:
-    row = plan.table.values[index]
-    m, n, k, repeats = (int(plan.products[index, column]) for column in (M, N, K, REPEATS))
+def count_layer(config: Config, product: IntArray, layer: IntArray, dataflow: str) -> dict[str, int]:
+    """Count all products of one layer with a dataflow: ``kernels.COUNTERS`` by name."""
+    m, n, k, repeats = (int(product[column]) for column in (M, N, K, REPEATS))
     counted = np.zeros(len(kernels.COUNTERS), np.int64)
     half_bits = config.sram_bytes * BITS_PER_BYTE // 2
     kernels.count_product(
-        DATAFLOWS.index(config.dataflow), m, n, k, int(row[ACT_BITS]), int(row[WGT_BITS]),
+        DATAFLOWS.index(dataflow), m, n, k, int(layer[ACT_BITS]), int(layer[WGT_BITS]),
         config.rows, config.columns, half_bits, config.dram_bits_per_cycle, counted,
     )  # fmt: skip
-    count = dict(zip(kernels.COUNTERS, (repeats * counted).tolist(), strict=True))
+    return dict(zip(kernels.COUNTERS, (repeats * counted).tolist(), strict=True))
+
+
+def _layer_report(config: Config, plan: Plan, index: int, fidelity: str, result: IntArray | None) -> Report:
+    m, n, k, repeats = (int(plan.products[index, column]) for column in (M, N, K, REPEATS))
+    count = count_layer(config, plan.products[index], plan.table.values[index], plan.dataflows[index])
     macs = m * n * k * repeats
     traffic = count["read_bits"] + count["write_bits"]
     return Report(

@@ -1,4 +1,4 @@
-"""The best mapping of networks on BitFusion, inside the authors' search space."""
+"""The best mapping of networks on BitFusion, inside the authors' search space or a wider one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class SearchEffort:
     Attributes
     ----------
     space : int
-        Mappings whose tiles fit the buffers: tilings times 120 loop orders, over all layers.
+        Tilings times 120 loop orders, over all layers: of the published space those whose tiles fit the buffers, of
+        the wide one all.
     evaluated : int
         Mappings whose cycles and energy were computed; the others were proven equal or worse.
     """

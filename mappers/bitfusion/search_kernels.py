@@ -1,18 +1,24 @@
-"""The search for BitFusion's best mapping: every tiling times every loop order, reduced inside the kernel.
+"""The search for BitFusion's best mapping: tilings times loop orders, reduced inside the kernel, proven best.
 
-The space is the authors': tiles are powers of two (output channels: times the array's columns) capped at the
-layer, one side for width and height, all 120 orders of the five loops; fewest cycles win, then least energy.
+A mapping is a tile size for each of the five loops and one of the 120 orders of the loops over tiles. Which level holds
+what follows: a tile's weights, inputs and sums each lie in half of their buffer, and an operand whose part of further
+loops still fits stays there while they run. Fewest cycles win, then least energy.
 
-Why it is fast. An operand's traffic does not depend on the whole order, only on which loops lie inside the one
-that does not index it, and its resident part only on the sequence of those that do. So for a block of tilings
-the few possible traffics and resident parts are computed once, and an order is a handful of look-ups, additions
-and two rounded divisions, the same for every tiling of the block: a loop the compiler vectorises. Orders that
-differ only in loops of one iteration, or in width against height of a square map, are one mapping, tried once.
+The published space has the authors' tiles: powers of two (output channels: times the array's columns) capped at the
+layer, one side for width and height. The wide space has also the smallest tile of every number of tiles, with width
+and height on their own; the published best is where its search begins, so it is never worse.
 
-In ``bounded`` mode a tiling is skipped when even perfect reuse would take more cycles than the best mapping
-found, which changes nothing in the answer. Worst case O(tilings x orders) time and O(tilings) memory.
+Branch and bound: channel tiles, then width, then height and images. At every branch array cycles, the first and last
+tile, and all traffic with perfect reuse give a number of cycles nothing in it can beat; above the best mapping's it is
+left out, and with ``bounded`` off it is not. The answer is the same. Of what is left every order is tried.
 
-Counts are integers below 2**53 and therefore exact as float64.
+Why that is fast. An operand's traffic does not depend on the whole order, only on which loops lie inside the one
+that does not index it, and its resident part only on the sequence of those that do; see ``table_kernels``. Orders that
+differ only in loops of one iteration, or in width against height where both have equally many, are one mapping, tried
+once: tilings are sorted by which loops have one iteration, and a block tries the orders that its tilings need.
+Worst case O(tilings x orders) time; memory for PENDING tilings and those of one width.
+
+Counts are integers below 2**53 and therefore exact as float64; cycles are exact for traffic below 2**50 bits.
 """
 
 import numpy as np

@@ -34,8 +34,8 @@ def published_sizes(size, unit, sizes):
 def all_sizes(size, unit, sizes):
     """Write, in rising order, the smallest tile of every number of tiles and the published ones; return how many.
 
-    Of the tiles that cut a dimension into n parts only the smallest, the dimension over n rounded up, matters: the
-    others take more room and no fewer cycles. Every divisor is one.
+    Of the tiles that cut a dimension into n parts the smallest, the dimension over n rounded up, takes the least room,
+    array cycles and traffic. Every divisor is one.
     """
     count = np.int64(0)
     tile, power = np.int64(1), unit

@@ -70,7 +70,8 @@ class Characters(Oracle):
         fitted = read_toml(FITTED)
         self._factors, self._constant = np.array(fitted["factors"], float), float(fitted["constant"])
         self._sigma = float(fitted["sigma"])
-        self.provenance = f"fitted to {fitted['policies']} policies that trained Transformers were run under, with SpAtten's arithmetic"
+        count = fitted["policies"]
+        self.provenance = f"fitted to {count} policies of SpAtten that trained Transformers were run under"
 
     def _estimate(self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str) -> Estimates:
         refused = {

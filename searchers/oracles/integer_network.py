@@ -189,13 +189,15 @@ def convolve(x: Integers, weight: Integers, stride: int) -> Integers:
     depthwise = weight.shape[1] < x.shape[1]
     out = -(-size // stride)
     total = np.zeros((len(x), len(weight), out, out), np.int64)
+    whole = weight.astype(np.float64)  # in double precision whole numbers are exact, and products of matrices fast
     for top in range(kernel):
         for left in range(kernel):
             seen = framed[:, :, top : top + size : stride, left : left + size : stride]
             if depthwise:
                 total += seen * weight[:, 0, top, left, None, None]
             else:
-                total += np.einsum("oc,nchw->nohw", weight[:, :, top, left], seen)
+                flat = seen.reshape(*seen.shape[:2], -1).astype(np.float64)
+                total += np.matmul(whole[:, :, top, left], flat).astype(np.int64).reshape(total.shape)
     return total
 
 
@@ -226,7 +228,7 @@ def _network(arrays: Mapping[str, npt.NDArray[np.float64]], prefix: str) -> Trai
 
 
 @lru_cache(maxsize=1)
-def test_images() -> tuple[npt.NDArray[np.int8], Integers]:
+def held_out_images() -> tuple[npt.NDArray[np.int8], Integers]:
     """Return the images that accuracies were measured on, shape (n, 8, 8) in steps of 1/32, and what they show."""
     with numpy_archive.opened(IMAGES, "Sextant's test images") as archive:
         return numpy_archive.read_array(archive, "pixels"), numpy_archive.read_array(archive, "labels").astype(np.int64)

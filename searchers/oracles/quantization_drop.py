@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,13 @@ from searchers.oracles.accuracy import (
     Policy,
     Subject,
 )
-from workloads.layers import KIND, KINDS
+from workloads.layers import KIND, KINDS, LayerTable
 
 FITTED = Path(__file__).parent / "fitted" / "quantization_drop.toml"
 QUANTIZED = (PTQ_MINMAX, PTQ_RECONSTRUCTION, QAT)
 REFERENCE = 75.0  # accuracy before, where nobody says [%]
 FEWEST_BITS, TRUSTED_BITS = 2, 4
+DEPTHWISE = KINDS.index("depthwise")
 LEAST_SIGMA, SIGMA_SHARE, RANKING_SIGMA = 0.5, 0.6, 1.0  # points, of the drop, points
 
 
@@ -53,13 +55,21 @@ class Sensitivity:
     activations: Mapping[str, float]
     depthwise: float
 
-    def noise(self, policy: Bits, depthwise: Floats, regime: str) -> float:
-        """Return the weighted noise of a network's layers, of which ``depthwise`` says 1 or 0."""
-        power = self.weights[regime] * 4.0 ** -np.array(policy.weights, float)
-        power += self.activations[regime] * 4.0 ** -np.array(policy.activations, float)
-        dense = 1.0 - depthwise
-        total = float(power @ dense) / max(1.0, float(dense.sum()))
-        return total + self.depthwise * float(power @ depthwise) / max(1.0, float(depthwise.sum()))
+    def noise(self, tables: Sequence[LayerTable], policies: Sequence[Bits], regime: str) -> Floats:
+        """Return the weighted noise of networks whose layers have the widths of policies, shape (n,)."""
+        power = self.weights[regime] * 4.0 ** -_joined([policy.weights for policy in policies])
+        power += self.activations[regime] * 4.0 ** -_joined([policy.activations for policy in policies])
+        kinds = np.concatenate([table.values[:, KIND] for table in tables])
+        starts = np.cumsum([0, *(len(table) for table in tables[:-1])])
+        total = np.zeros(len(tables))
+        for weight, chosen in ((1.0, kinds != DEPTHWISE), (self.depthwise, kinds == DEPTHWISE)):
+            count = np.add.reduceat(chosen.astype(float), starts)
+            total += weight * np.add.reduceat(power * chosen, starts) / np.maximum(count, 1.0)
+        return total
+
+
+def _joined(widths: Sequence[tuple[int, ...]]) -> Floats:
+    return np.fromiter(chain.from_iterable(widths), np.float64)
 
 
 def points_lost(noise: Floats, reference: Floats) -> Floats:
@@ -97,16 +107,19 @@ class QuantizationDrop(Oracle):
         self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str, reference: Floats
     ) -> Estimates:
         """Return points lost by networks of a certain accuracy before, shape (n,) [%]."""
-        noise, rank_only, refused = np.zeros(len(networks)), np.zeros(len(networks), bool), {}
+        noise, rank_only = np.zeros(len(networks)), np.zeros(len(networks), bool)
+        refused: dict[int, str] = {}
+        known, tables, widths = [], [], []
         for index, (network, policy) in enumerate(zip(networks, policies, strict=True)):
             if reason := _reason(network, policy):
                 refused[index] = reason
-                continue
-            assert isinstance(policy, Bits)
-            assert network.table is not None
-            depthwise = (network.table.values[:, KIND] == KINDS.index("depthwise")).astype(float)
-            noise[index] = self._sensitivity.noise(policy, depthwise, regime)
-            rank_only[index] = min(*policy.weights, *policy.activations) < TRUSTED_BITS
+            elif network.table is not None and isinstance(policy, Bits):
+                known.append(index)
+                tables.append(network.table)
+                widths.append(policy)
+                rank_only[index] = min(min(policy.weights), min(policy.activations)) < TRUSTED_BITS
+        if known:
+            noise[known] = self._sensitivity.noise(tables, widths, regime)
         lost = points_lost(noise, reference)
         sigma = doubt(lost)
         return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), refused=refused)
@@ -124,5 +137,5 @@ def _reason(network: Subject, policy: Policy) -> str:
     layers = len(network.table)
     if len(policy.weights) != layers or len(policy.activations) != layers:
         return f"{len(policy.weights)} and {len(policy.activations)} widths for {layers} layers"
-    fewest = min(*policy.weights, *policy.activations)
+    fewest = min(min(policy.weights), min(policy.activations))
     return f"{fewest} bits: no published pair has fewer than {FEWEST_BITS}" if fewest < FEWEST_BITS else ""

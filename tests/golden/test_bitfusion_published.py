@@ -51,9 +51,9 @@ def grouped(rows: list[Row]) -> dict[tuple[str, str, str], list[Row]]:
     return groups
 
 
-def reported(rows: list[Row]) -> Report:
+def reported(rows: list[Row], mapping: str = "published") -> Report:
     """Plan and estimate the layers of one group."""
-    (config,) = {config_of(row) for row in rows}
+    (config,) = {replace(config_of(row), mapping=mapping) for row in rows}
     return estimate(config, best_plan(config, LayerTable.of(rows[0]["network"], map(layer_of, rows))))
 
 
@@ -78,6 +78,17 @@ def test_every_layer_has_the_published_counters_and_energy(shared_data: Path, fi
         for layer, row in zip(report.layers, group, strict=True):
             assert layer.name == row["layer"]
             assert_counts_and_energy(layer, row)
+
+
+def test_all_mappings_are_never_worse_on_any_layer(shared_data: Path) -> None:
+    """Every published layer on every published machine; geometric means in docs/mapping.md."""
+    better = 0
+    for rows in grouped(read(shared_data / "bitfusion" / LAYERS[0])).values():
+        report = reported(rows, mapping="all")
+        for layer, row in zip(report.layers, rows, strict=True):
+            assert layer.cycles <= int(row["cycles"]), row
+            better += layer.cycles < int(row["cycles"])
+    assert better > 0
 
 
 def test_every_network_has_the_published_totals(shared_data: Path) -> None:

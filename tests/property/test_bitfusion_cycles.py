@@ -12,6 +12,7 @@ from accel.bitfusion import PRESETS, Config, Plan, estimate, estimate_batch, ker
 from accel.bitfusion.arithmetic import digits, draw_operands, layer_outputs
 from tests.oracles import bitfusion_cycles as oracle
 from tests.oracles.bitfusion import BUFFERS, dimensions, footprints
+from tests.oracles.bitfusion_blocks import instructions
 from tests.oracles.bitfusion_problems import LARGEST_BANK_BYTES, SMALLEST_BANK_BYTES, as_machine, banks_of
 from workloads.layers import KINDS, Layer, LayerTable
 
@@ -84,7 +85,7 @@ def by_the_oracle(layer: Layer, config: Config, mapping: np.ndarray, seed: int) 
         channels=config.dram_channels, burst_bits=8 * config.dram_burst_bytes, out_bits=layer.act_bits,
         activations=activations, weights=weights,
     )  # fmt: skip
-    return outputs, counts | oracle.instructions(layer, as_machine(config), tile, order)
+    return outputs, counts | instructions(layer, as_machine(config), tile, order)
 
 
 def cases(seed: int, count: int) -> list[tuple[Layer, Config, np.ndarray]]:

@@ -12,6 +12,7 @@ from accel.systolic import PRESETS, Config, estimate, multiply, operands, simula
 from accel.systolic.config import DATAFLOWS
 from mappers.systolic import best_plan
 from tests.oracles import systolic as oracle
+from workloads.errors import ConfigError
 from workloads.layers import Layer, LayerTable
 
 PAPER = PRESETS["paper"]
@@ -123,3 +124,28 @@ def test_the_same_seed_gives_the_same_values() -> None:
     first, again, other = (simulate(PAPER, plan, seed=seed).layers[0].result for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_the_best_dataflow_of_every_layer() -> None:
+    random = np.random.default_rng(12)
+    kept = set()
+    for _ in range(150):
+        config = replace(random_machine(random), dataflow="best")
+        table = LayerTable.of("network", [random_layer(random) for _ in range(3)])
+        plan = best_plan(config, table)
+        report = estimate(config, plan)
+        each = [replace(config, dataflow=dataflow) for dataflow in DATAFLOWS]
+        others = [estimate(one, best_plan(one, table)) for one in each]
+        for index, layer in enumerate(report.layers):
+            counts = [other.layers[index] for other in others]
+            assert layer.cycles == min(count.cycles for count in counts)
+            fastest = [count.total_dram_bytes for count in counts if count.cycles == layer.cycles]
+            assert layer.total_dram_bytes == min(fastest)
+        kept.update(plan.dataflows)
+        assert simulate(config, plan).cycles == report.cycles
+    assert kept == set(DATAFLOWS)
+
+
+def test_one_product_needs_a_dataflow() -> None:
+    with pytest.raises(ConfigError, match="systolic: dataflow = best, need one of os, ws, is"):
+        multiply(replace(PAPER, dataflow="best"), [[1]], [[1]])

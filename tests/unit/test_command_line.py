@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from searchers.oracles.registry import ORACLES, OWN
 from sextant.__main__ import COMMANDS, main
 from tests.command_line import sextant
 from workloads.attention.catalog import ATTENTION_WORKLOADS
@@ -314,6 +315,7 @@ FILES = (
         ("presets", PRESETS),
         ("networks", list(NETWORKS)),
         ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, *ATTENTION_WORKLOADS, *FILES]),
+        ("oracles", [*ORACLES, OWN]),
         ("recipes", ["examples/edge_vision.toml"]),
     ],
 )

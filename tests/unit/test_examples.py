@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from searchers.random_search import random_shares
+from searchers.study import read_study
 
 HOUSE = Path(__file__).resolve().parents[2]
 
 
-def run(script: Path, folder: Path) -> str:
-    ran = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True, check=False)
+def run(script: Path, folder: Path, *arguments: str) -> str:
+    ran = subprocess.run([sys.executable, script, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -44,8 +49,31 @@ def test_the_script_of_the_page_on_studies(tmp_path: Path) -> None:
     assert len(run(script, tmp_path).splitlines()) == 5
 
 
+@pytest.mark.parametrize("recipe", sorted(HOUSE.glob("examples/*.toml")), ids=lambda path: path.stem)
+def test_every_study_can_be_run(recipe: Path) -> None:
+    study = read_study(recipe)
+    problem = study.problem
+    tried = problem.evaluate(problem.space.random(random_shares(study.seed, 0, 6, len(problem.space)))[::2])
+    assert any(outcome.quantities for outcome in tried), tried[0].reason
+
+
+def test_haq_on_every_machine(tmp_path: Path) -> None:
+    lines = run(HOUSE / "examples" / "haq.py", tmp_path, "100").splitlines()
+    with (tmp_path / "build/haq/across.csv").open(encoding="utf-8") as file:
+        five_bits, *rows = [[float(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]
+    across = np.array(rows)
+    assert (across.argmin(axis=0) == np.arange(3)).all()
+    assert (across.diagonal() < five_bits).all()
+    assert lines[-1] == "wrote build/haq/across.csv and build/haq/bits.png"
+
+
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "studies"))]
+    "page",
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "studies")),
+        *(f"docs/recipes/{name}.md" for name in ("joint", "haq", "apq", "once_for_all", "sizing")),
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     path = HOUSE / page

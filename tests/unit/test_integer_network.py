@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from searchers.oracles.accuracy import Bits
-from searchers.oracles.integer_network import IntegerNetwork, convolve, shipped, test_images
+from searchers.oracles.integer_network import IntegerNetwork, convolve, held_out_images, shipped
 from workloads.errors import WorkloadError
 
 TRAINED = range(len(shipped()))
@@ -15,7 +15,7 @@ TRAINED = range(len(shipped()))
 @pytest.mark.parametrize("index", TRAINED)
 def test_classes_of_every_image_and_policy_equal_pytorchs(index: int) -> None:
     trained = shipped()[index]
-    pixels, labels = test_images()
+    pixels, labels = held_out_images()
     told = trained.values
     policies = list(zip(told["tested.activations"], told["tested.weights"], told["tested.classes"], strict=True))
     assert len(policies) == 4

@@ -255,3 +255,36 @@ def test_a_network_exported_by_torch(tmp_path: Path) -> None:
     table = open_layers(f"{path}:batch=2")
     assert [layer.kind for layer in table.layers()] == ["conv", "depthwise", "linear"]
     assert table.macs.tolist() == [2 * 256 * 8 * 27, 2 * 196 * 8 * 9, 2 * 1568 * 10]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_attention_exported_by_torch_with_open_dimensions(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="needs torch")
+
+    class Attention(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.key, self.value = (torch.nn.Linear(64, 64) for _ in range(3))
+
+        def forward(self, x: Any) -> Any:
+            batch, tokens, width = x.shape
+            query, key, value = (
+                project(x).view(batch, tokens, 4, 16).transpose(1, 2) for project in (self.query, self.key, self.value)
+            )
+            context = torch.softmax(query @ key.transpose(-1, -2), -1) @ value
+            return context.transpose(1, 2).reshape(batch, tokens, width)
+
+    path = tmp_path / "model.onnx"
+    open_axes = {"x": {0: "batch", 1: "tokens"}}
+    torch.onnx.export(
+        Attention().eval(),
+        (torch.zeros(2, 10, 64),),
+        str(path),
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes=open_axes,
+    )
+    table = open_layers(f"{path}:batch=3,tokens=12")
+    assert [layer.kind for layer in table.layers()] == ["linear"] * 3 + ["matmul"] * 2
+    assert [(layer.batch, layer.groups) for layer in table.layers()] == [(3, 1)] * 3 + [(1, 12)] * 2
+    assert table.macs.tolist() == [3 * 12 * 64 * 64] * 3 + [3 * 12 * 12 * 64] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -212,6 +213,13 @@ class TestPublishedBleu(OracleLaws):
     name, regime = "published-bleu", FP32
     inside = ((Subject("HAT_wmt14ende_raspberrypi@3.5s_bleu@25.8"), None),)
     outside = ((Subject("resnet18"), None, "nothing is printed of resnet18 under fp32"),)
+
+
+def test_the_words_imagenet_accuracy_stand_only_where_an_oracle_of_it_speaks() -> None:
+    root = Path(__file__).parents[2]
+    sources = [path for room in ("searchers", "sextant", "mappers", "accel") for path in (root / room).rglob("*.py")]
+    said = {path.name for path in sources if "imagenet accuracy" in path.read_text(encoding="utf-8").lower()}
+    assert said == {"imagenet.py", "published.py", "quantization_drop.py"}
 
 
 def test_every_oracle_without_a_file_is_held_to_the_laws() -> None:

@@ -41,7 +41,10 @@ MACHINES = tuple(COUNTERS)
 GRAPH = "rmat:scale=7,edges=6,seed=3"
 REAL = "%%MatrixMarket matrix coordinate real general\n"
 PNG = b"\x89PNG\r\n\x1a\n"
-PICTURES = ("matrix.png", "roofline.png", "cycle_stack.png")
+PICTURES = {
+    "sparch": ("matrix.png", "merge_tree.png", "roofline.png", "cycle_stack.png"),
+    "outerspace": ("matrix.png", "roofline.png", "cycle_stack.png"),
+}
 
 
 def simulated(machine: str, *arguments: object) -> dict[str, Any]:
@@ -184,9 +187,16 @@ def test_simulate_draws_without_spoiling_its_json(machine: str, tmp_path: Path) 
     ran = sextant("simulate", machine, GRAPH, "--json", "--plot", folder)
     assert ran.code == 0
     assert json.loads(ran.out)["cycles"] > 0
-    assert ran.err == "".join(f"wrote {folder / picture}\n" for picture in PICTURES)
-    for picture in PICTURES:
+    assert ran.err == "".join(f"wrote {folder / picture}\n" for picture in PICTURES[machine])
+    for picture in PICTURES[machine]:
         assert (folder / picture).read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("change", ["sample=0.5", "merge_layers=1"])
+def test_a_merge_tree_is_not_drawn_in_part_or_too_small_to_read(change: str, tmp_path: Path) -> None:
+    ran = sextant("simulate", "sparch", GRAPH, f"--set={change}", "--plot", tmp_path)
+    assert ran.code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PICTURES["outerspace"])
 
 
 # Bad matrices

@@ -384,6 +384,15 @@ def test_importance_adds_up_over_layers() -> None:
     assert report.layers[2].result.tokens.tolist() == [3, 5]
 
 
+def test_importance_of_many_rows_is_exact() -> None:
+    tokens = 4200  # rows that all look at one token give it more than single precision counts
+    q, k = np.ones((1, 1, tokens, 8), np.float32), np.zeros((1, 1, tokens, 8), np.float32)
+    k[0, 0, 7] = 60.0
+    config = replace(PAPER, sram_bytes=2**20)
+    layer = simulate(config, best_plan(config, held_attention("one", q, k, k)), compare=False).layers[0]
+    assert layer.result.importance[7] == tokens * 4095 > 2**24
+
+
 def test_selecting_survivors_takes_the_engine_and_a_cycle_for_every_16_of_them() -> None:
     same = np.ones((2, 1, 40, 64), np.float32)
     report = simulate(PAPER, given_plan(PAPER, held_attention("same", same, same, same), [1, 0.5], [1, 1]))

@@ -23,7 +23,10 @@ OBJECTIVES = "a list of different quantities out of " + ", ".join(QUANTITIES)
 SIZES = ", ".join(map(str, range(128, 225, 4)))
 ROWS = "a list of values, or a table of low, high and step or log, each a whole number, 1..1024"
 FIELDS = "rows, columns, wbuf_bytes, ibuf_bytes, obuf_bytes, dram_bits_per_cycle, clock_hz, dram_pj_per_bit"
-SWITCHES = "wide_outputs, output_preload, full_edge_tiles, unshared_input_reads, model, dram_channels, dram_burst_bytes"
+SWITCHES = (
+    "wide_outputs, output_preload, full_edge_tiles, unshared_input_reads, "
+    "model, dram_channels, dram_burst_bytes, mapping"
+)
 
 # What a good file means
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from sextant.__main__ import command
 from validation import numbers
-from validation.compare import compare
+from validation.compare import compare, details
 from validation.numbers import Comparison, Number, read_numbers
 from workloads.errors import ConfigError
 
@@ -32,6 +32,21 @@ def number(**changes: object) -> Number:
 )
 def test_verdicts(ours: float, grade: str, verdict: str) -> None:
     assert Comparison(number(grade=grade), ours).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("bound", "ours", "verdict"),
+    [("at_least", 5.0, "pass"), ("at_least", 1.7, "miss"), ("at_most", 0.1, "pass"), ("at_most", 2.3, "miss")],
+)
+def test_only_one_side_of_a_bound_is_wrong(bound: str, ours: float, verdict: str) -> None:
+    assert Comparison(number(bound=bound), ours).verdict == verdict
+
+
+def test_oracles_hold_their_bars_and_say_how_well_they_are_known() -> None:
+    assert [entry.number.id for entry in compare("oracles") if entry.verdict != "pass"] == []
+    rows = details("oracles")
+    assert {"tier", "n", "Spearman", "RMSE", "inside 2 sigma"} == {heading for row in rows for heading in row}
+    assert details("bitfusion") == []
 
 
 def test_zero_tolerance_is_equality() -> None:

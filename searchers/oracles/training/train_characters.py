@@ -47,14 +47,15 @@ COLUMNS = ("policy", "network", "token_keep", "head_keep", "value_keep", "msb_bi
 def draw_windows(count: int, seed: int) -> tuple[Windows, Integers]:
     """Return windows in which one capital is the most frequent, and which."""
     random = np.random.default_rng(seed)
-    windows, labels = [], []
+    windows: list[Windows] = []
+    labels: list[int] = []
     while len(windows) < count:
         letters = random.integers(LETTERS, size=LENGTH - 1) + LETTERS * (random.random(LENGTH - 1) >= CAPITALS)
         often = np.bincount(letters, minlength=ASKING)[:LETTERS]
         if np.count_nonzero(often == often.max()) == 1:
-            windows.append(np.append(letters, ASKING))
+            windows.append(np.append(letters, ASKING).astype(np.uint8))
             labels.append(int(often.argmax()))
-    return np.array(windows, np.uint8), np.array(labels)
+    return np.array(windows), np.array(labels)
 
 
 def draw_policy(index: int) -> Keep:
@@ -62,8 +63,8 @@ def draw_policy(index: int) -> Keep:
     if index == 0:
         return Keep(msb_bits=8, lsb_bits=4)
     random = np.random.default_rng(np.random.SeedSequence(POLICY_SEED, spawn_key=(index,)))
-    keeps = (float(random.choice(options)) for options in (TOKEN_KEEPS, HEAD_KEEPS, VALUE_KEEPS))
-    return Keep(*keeps, int(random.choice(MSB_BITS)), int(random.choice(LSB_BITS)))
+    tokens, heads, values = (float(random.choice(options)) for options in (TOKEN_KEEPS, HEAD_KEEPS, VALUE_KEEPS))
+    return Keep(tokens, heads, values, int(random.choice(MSB_BITS)), int(random.choice(LSB_BITS)))
 
 
 def train(seed: int, windows: Windows, labels: Integers) -> dict[str, np.ndarray]:

@@ -1,0 +1,134 @@
+"""The accuracy oracles on what they were not fitted to: held-out networks, policies and published pairs.
+
+Models of the measured tables are fitted to nine tenths of the networks and asked about the rest, ten times. The
+quantization drop is fitted again and again, each time without one published network. Of the ImageNet surrogate the
+errors that its fit left are reported (``training/fit_imagenet.py``): what it is fitted to is not shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from accel.config import read_toml
+from searchers.oracles import characters, digits, imagenet
+from searchers.oracles.accuracy import Floats
+from searchers.oracles.proxies import PROXIES
+from searchers.oracles.published import quantized_pairs
+from searchers.oracles.quantization_drop import doubt
+from searchers.oracles.training import fit_characters, fit_digits, fit_drop
+from workloads.networks.tiny_residual import TinyResidual, layer_bits
+
+BOOTSTRAPS, SEED = 2000, 0
+INTERVAL = (2.5, 97.5)  # percentiles
+
+
+def measure() -> Mapping[str, float]:
+    """Return our value of every number in ``published/oracles.toml``, by id."""
+    predicted, percent, proxies = held_out_digits()
+    margin = margins(predicted, percent, proxies["bit_operations"])
+    seen, reached = fit_characters.cross_validated(characters.measured())
+    lost, true, _ = held_out_drop()
+    fitted = read_toml(imagenet.FITTED)
+    return {
+        "digits_spearman": _spearman(predicted, percent),
+        "digits_coverage": _coverage(predicted - percent, others_sigma(predicted - percent)),
+        "digits_margin": float(np.percentile(margin, INTERVAL[0])),
+        "characters_spearman": _spearman(seen, reached),
+        "characters_coverage": _coverage(seen - reached, others_sigma(seen - reached)),
+        "imagenet_left_out_rmse": float(fitted["surrogate"]["left_out_rmse"]),
+        "drop_coverage": _coverage(lost - true, doubt(lost)),
+    }
+
+
+def details() -> list[dict[str, str]]:
+    """Return a row for each tier and each baseline: how many, how far off, how well ranked, how many inside 2 sigma."""
+    predicted, percent, proxies = held_out_digits()
+    low, high = np.percentile(margins(predicted, percent, proxies["bit_operations"]), INTERVAL)
+    rows = [
+        _row("digits, held-out networks", predicted, percent, others_sigma(predicted - percent)),
+        *(
+            _row(f"digits by {name}, a proxy", proxy, percent, None)
+            for name, proxy in proxies.items()
+        ),
+        {"tier": "digits, Spearman above bit-operations", "Spearman": f"{low:+.2f} to {high:+.2f} (95 %)"},
+    ]  # fmt: skip
+    first, second = (np.array([network.percent[seed] for network in digits.measured()]) for seed in (0, 1))
+    rows.append(_row("digits, one seed by the other", first, second, None))
+    seen, reached = fit_characters.cross_validated(characters.measured())
+    rows.append(_row("characters, held-out policies", seen, reached, others_sigma(seen - reached)))
+    fitted = read_toml(imagenet.FITTED)
+    for kind in ("surrogate", "predictor"):
+        count, rmse = fitted[kind]["networks"], fitted[kind]["left_out_rmse"]
+        rows.append({"tier": f"imagenet {kind}, left-out published networks", "n": str(count), "RMSE": f"{rmse:.2f}"})
+    lost, true, regimes = held_out_drop()
+    for regime in dict.fromkeys(regimes.tolist()):
+        of = regimes == regime
+        rows.append(_row(f"drop, {regime}, left-out networks", lost[of], true[of], doubt(lost)[of]))
+    rows.append(_row("drop, all, left-out networks", lost, true, doubt(lost)))
+    return rows
+
+
+@lru_cache(maxsize=1)
+def held_out_digits() -> tuple[Floats, Floats, dict[str, Floats]]:
+    """Return what the model says of networks it was not fitted to, what they reached, and what proxies say."""
+    networks = digits.measured()
+    predicted, percent = fit_digits.cross_validated(networks)
+    family = TinyResidual()
+    tables = [
+        family.table(network.architecture).with_bits(
+            layer_bits(network.architecture, network.bits.activations),
+            layer_bits(network.architecture, network.bits.weights),
+        )
+        for network in networks
+    ]
+    return predicted, percent, {name: np.array([proxy(table) for table in tables]) for name, proxy in PROXIES.items()}
+
+
+def margins(predicted: Floats, percent: Floats, proxy: Floats) -> Floats:
+    """Return by how much the model's rank correlation is above the proxy's, for networks drawn again and again."""
+    random = np.random.default_rng(SEED)
+    draws = (random.integers(len(percent), size=len(percent)) for _ in range(BOOTSTRAPS))
+    return np.array([_spearman(predicted[d], percent[d]) - _spearman(proxy[d], percent[d]) for d in draws])
+
+
+@lru_cache(maxsize=1)
+def held_out_drop() -> tuple[Floats, Floats, np.ndarray[tuple[int], np.dtype[np.str_]]]:
+    """Return the points each published pair loses by a model fitted without its network, those it lost, its regime."""
+    pairs = quantized_pairs()
+    lost = np.zeros(len(pairs))
+    for network in {pair.network for pair in pairs}:
+        held = [index for index, pair in enumerate(pairs) if pair.network == network]
+        sensitivity = fit_drop.fit([pair for pair in pairs if pair.network != network])
+        lost[held] = fit_drop.lost(sensitivity, [pairs[index] for index in held])
+    true = np.array([pair.reference - pair.value for pair in pairs])
+    return lost, true, np.array([pair.regime for pair in pairs])
+
+
+def others_sigma(errors: Floats) -> Floats:
+    """Return the root mean square of all errors but one's own, so that no error widens its own interval."""
+    squares = np.square(errors)
+    sigma: Floats = np.sqrt((squares.sum() - squares) / (len(errors) - 1))
+    return sigma
+
+
+def _row(tier: str, found: Floats, true: Floats, sigma: Floats | None) -> dict[str, str]:
+    row = {"tier": tier, "n": str(len(true)), "Spearman": f"{_spearman(found, true):.3f}"}
+    if sigma is not None:
+        row |= {"RMSE": f"{_rmse(found - true):.2f}", "inside 2 sigma": f"{_coverage(found - true, sigma):.0%}"}
+    return row
+
+
+def _rmse(errors: Floats) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def _spearman(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
+    return float(spearmanr(a, b).statistic)
+
+
+def _coverage(errors: Floats, sigma: Floats) -> float:
+    return float(np.mean(np.abs(errors) <= 2 * sigma))
