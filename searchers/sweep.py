@@ -198,7 +198,8 @@ def run_sweep(
                 if progress is not None:
                     progress(tally.progress)
         except (KeyboardInterrupt, Interrupted) as stop:
-            said = f"{len(kept)} of {len(sweep.tasks)} points are kept"
+            counts = store.counts()
+            said = f"{counts[DONE] + counts[FAILED]} of {len(sweep.tasks)} points are kept"
             raise Interrupted(f"{str(stop) or 'stopped'}; {said}; continue with: sextant resume {folder}") from None
     points = [kept[place] for place in range(len(sweep.tasks))]
     if not any(point.outcome.quantities for point in points):

@@ -57,7 +57,7 @@ def told(process: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
-@pytest.mark.parametrize("damages", [3, pytest.param(20, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("damages", [2, pytest.param(20, marks=pytest.mark.drill)])
 def test_damaged_files_are_compiled_again(tmp_path: Path, damages: int) -> None:
     expected = told(python(PRODUCT, tmp_path))
     draw = random.Random(2)
@@ -78,7 +78,7 @@ def test_many_cold_starts_at_once(tmp_path: Path, count: int) -> None:
     assert not list(tmp_path.rglob("*.tmp.*"))
 
 
-@pytest.mark.parametrize("edits", [3, pytest.param(10, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("edits", [2, pytest.param(10, marks=pytest.mark.drill)])
 def test_edits_of_helpers_and_constants_are_noticed(tmp_path: Path, edits: int) -> None:
     house, cache = tmp_path / "house", tmp_path / "cache"
     for room in ("accel", "mappers", "workloads"):

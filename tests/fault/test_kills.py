@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from searchers.store import DONE, Reader
+from tests.command_line import sextant
 from tests.fault.processes import alive, children, finish, run, start, wait_until
 from workloads.errors import StoreError
 
@@ -80,7 +81,7 @@ def kill_often(sweep_file: Path, folder: Path, kills: int, seconds: float, optio
 
 def check(sweep_file: Path, kills: int, seconds: float, options: tuple[str, ...]) -> None:
     whole, killed = sweep_file.with_name("whole"), sweep_file.with_name("killed")
-    assert run("sweep", sweep_file, "--out", whole)[0] == 0
+    assert sextant("sweep", sweep_file, "--out", whole).code == 0
     kill_often(sweep_file, killed, kills, seconds, options)
     assert (killed / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
     assert sorted(path.name for path in killed.iterdir()) == ["lock", "results.csv", "study.sqlite", "sweep.toml"]
@@ -114,5 +115,5 @@ def test_control_and_c_stops_within_two_seconds(sweep_file: Path, executor: str)
     assert err.splitlines()[-1].endswith(f"points are kept; continue with: sextant resume {folder}")
     assert took < 2.0
     wait_until(lambda: not any(map(alive, workers)))
-    assert run("resume", folder)[0] == 0
+    assert sextant("resume", folder).code == 0
     assert len(finished(folder)) == POINTS

@@ -24,7 +24,7 @@ from searchers.store import FILE, Point, Reader, Store
 from searchers.sweep import run_sweep
 from searchers.sweep_file import read_sweep
 from tests.command_line import Ran, sextant
-from tests.fault.processes import HOUSE, finish, run, start, wait_until
+from tests.fault.processes import HOUSE, finish, start, wait_until
 from workloads.errors import StoreError
 
 ASSETS = Path(__file__).parent / "assets"
@@ -314,4 +314,4 @@ def test_the_signal_of_a_scheduler_stops_a_sweep_as_control_and_c_does(tmp_path:
     code, _, err = finish(process)
     assert code == 3, err
     assert err.splitlines()[-1].startswith("sextant: stopped; ")
-    assert run("export", tmp_path / "out")[0] == 0
+    assert sextant("export", tmp_path / "out").code == 0

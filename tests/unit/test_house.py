@@ -119,6 +119,6 @@ def test_what_only_prints_names_imports_nothing_heavy(arguments: list[str]) -> N
     assert packages & set(HEAVY) == set()
 
 
-@pytest.mark.parametrize("command", ["simulate", "cosearch", "resume", "export", "plot"])
+@pytest.mark.parametrize("command", ["simulate", "sweep", "cosearch", "resume", "export", "plot"])
 def test_the_help_of_a_command_imports_no_compiler_and_no_plotter(command: str) -> None:
     assert loaded(RUN.format([command, "--help"])) & {"numba", "matplotlib", "scipy"} == set()
