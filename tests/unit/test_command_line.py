@@ -296,6 +296,7 @@ PRESETS = [
         "eie paper",
     ),
 ]
+HOUSE = Path(__file__).resolve().parents[2]
 FILES = (
     "TABLE.csv", "TOPOLOGY.csv", "MODEL.onnx", "PROBLEM.yaml", "MATRIX.npz, .mtx, .mtx.gz", "ATTENTION.npz",
     "REQUESTS.csv, .csv.gz", "config.json",
@@ -316,7 +317,7 @@ FILES = (
         ("networks", list(NETWORKS)),
         ("workloads", [*NETWORKS, *SPARSE_WORKLOADS, *ATTENTION_WORKLOADS, *FILES]),
         ("oracles", [*ORACLES, OWN]),
-        ("recipes", ["examples/edge_vision.toml"]),
+        ("recipes", [f"examples/{path.name}" for path in sorted((HOUSE / "examples").glob("*.toml"))]),
     ],
 )
 def test_list_names_everything(kind: str, names: list[str]) -> None:
