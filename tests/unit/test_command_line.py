@@ -323,7 +323,7 @@ FILES = (
 def test_list_names_everything(kind: str, names: list[str]) -> None:
     ran = sextant("list", kind)
     assert (ran.code, ran.err) == (0, "")
-    assert [line[:28].rstrip() for line in ran.out.splitlines()] == names
+    assert [line[:32].rstrip() for line in ran.out.splitlines()] == names
 
 
 # Works as a program
