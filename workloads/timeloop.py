@@ -56,7 +56,7 @@ def read_problem(path: str | Path) -> LayerTable:
 
 
 def _layer(where: str, name: str, names: frozenset[str], sizes: Mapping[str, Any]) -> Layer:
-    size = {key: _whole(where, key, sizes.get(key)) for key in names}
+    size = {key: _whole(where, key, sizes.get(key)) for key in sorted(names)}
     if names == GEMM:
         m, n, k = size["M"], size["N"], size["K"]
         return Layer(name=name, kind="linear", in_h=m, in_w=1, in_c=k, out_h=m, out_w=1, out_c=n)

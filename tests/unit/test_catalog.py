@@ -28,6 +28,7 @@ def test_names() -> None:
         "lenet5-bitfusion", "resnet18-bitfusion", "resnet18-bitfusion-2x", "rnn-bitfusion",
         "svhn-bitfusion", "vgg7-bitfusion", "resnet18", "resnet50",
         "mobilenet_v1", "mobilenet_v2", "proxylessnas", "once-for-all", "tiny-residual",
+        "bert-base", "bert-large", "gpt2-small", "gpt2-medium",
     )  # fmt: skip
 
 
