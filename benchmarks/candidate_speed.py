@@ -12,7 +12,7 @@ from pathlib import Path
 from accel.bitfusion import estimate_batch
 from benchmarks.timing import cpu_seconds, keep, show
 from mappers.bitfusion import search
-from searchers.random_search import random_shares
+from searchers.algorithms.random_search import random_shares
 from searchers.run import run_study
 from searchers.study import read_study
 from workloads.errors import ConfigError

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import RESULTS, keep, show
-from searchers.evolution import Evolution
+from searchers.algorithms.evolution import Evolution
 from searchers.space import Choice, Condition, Genomes, Space, Vector
 from workloads.layers import IN_C, IN_H, KERNEL_H, OUT_C, OUT_H, STRIDE, LayerTable
 from workloads.networks import once_for_all

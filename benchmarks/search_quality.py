@@ -21,7 +21,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from benchmarks.timing import RESULTS, keep, show
-from searchers.algorithm import ALGORITHMS, make_algorithm
+from searchers.algorithms.algorithm import ALGORITHMS, make_algorithm
 from searchers.front import Scale, hypervolume
 from searchers.run import run_study
 from searchers.study import Study, read_study

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from benchmarks.timing import keep, show
 from searchers import open_study
-from searchers.execution import DASK, PROCESSES, THREADS, Execution
+from searchers.evaluation.execution import DASK, PROCESSES, THREADS, Execution
+from searchers.evaluation.workers import make_workers
 from searchers.outcome import Outcome
 from searchers.run import run_study
-from searchers.store import Point, Reader, Store
+from searchers.storage.store import Point, Reader, Store
 from searchers.study import read_study
-from searchers.sweep import run_sweep
-from searchers.sweep_file import read_sweep
-from searchers.workers import make_workers
+from searchers.sweeps.sweep import run_sweep
+from searchers.sweeps.sweep_file import read_sweep
 
 STUDY = Path(__file__).parent.parent / "examples" / "edge_vision.toml"
 SWEEP = """

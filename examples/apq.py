@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from searchers.evolution import Evolution
+from searchers.algorithms.evolution import Evolution
 from searchers.space import Genomes
 from searchers.study import Study, read_study
 

@@ -16,7 +16,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from accel import bitfusion, bitserial
-from searchers.algorithm import make_algorithm
+from searchers.algorithms.algorithm import make_algorithm
 from searchers.machines import MACHINES
 from searchers.space import Choice, Space, Vector
 from workloads.catalog import build_table

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 
-from searchers.evolution import Evolution
-from searchers.layer_problem import LayerProblem
+from searchers.algorithms.evolution import Evolution
+from searchers.problems.layer_problem import LayerProblem
 from searchers.sections import read_problem
 
 POPULATION, GENERATIONS = 100, 50

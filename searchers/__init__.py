@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from searchers.kept import Kept
+    from searchers.storage.kept import Kept
 
 
 def open_study(folder: str | Path) -> Kept:
@@ -17,6 +17,6 @@ def open_study(folder: str | Path) -> Kept:
     StoreError
         If the folder holds none, or its database is damaged.
     """
-    from searchers.kept import Kept  # what only lists machines needs nothing of it
+    from searchers.storage.kept import Kept  # what only lists machines needs nothing of it
 
     return Kept(folder)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from searchers.quantities import QUANTITIES
-from searchers.store import Point
+from searchers.storage.store import Point
 from searchers.study import Study
 
 FloatArray = npt.NDArray[np.float64]

@@ -143,7 +143,7 @@ class SparseMachine(Machine):
 
     def draw(self, opened: SparseProduct, run: Run, folder: Path) -> list[Path]:
         """Draw where the left matrix has its elements."""
-        from searchers.figures import draw_matrix  # matplotlib is slow to import
+        from searchers.pictures.figures import draw_matrix  # matplotlib is slow to import
 
         return [draw_matrix(opened, folder)]
 
@@ -159,7 +159,7 @@ class MergingMachine(SparseMachine):
         """Draw the matrix; and the tree, where it is that of a whole product and small enough."""
         from accel.sparch.plan import Plan
         from mappers.sparch import merge_tree
-        from searchers.figures import draw_merge_tree  # matplotlib is slow to import
+        from searchers.pictures.figures import draw_merge_tree  # matplotlib is slow to import
 
         whole = isinstance(run.plan, Plan)
         tree = draw_merge_tree(merge_tree(run.plan), opened.name, folder) if whole else []
@@ -181,7 +181,7 @@ class AttentionMachine(Machine):
 
     def draw(self, opened: Any, run: Run, folder: Path) -> list[Path]:
         """Draw what is alive in every layer, where it was run with values."""
-        from searchers.attention_figures import draw_alive  # matplotlib is slow to import
+        from searchers.pictures.attention_figures import draw_alive  # matplotlib is slow to import
 
         return draw_alive(run.report, folder)
 

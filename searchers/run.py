@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from accel.jit import versions
-from searchers.algorithm import make_algorithm
-from searchers.execution import Execution
+from searchers.algorithms.algorithm import make_algorithm
+from searchers.evaluation.execution import Execution
+from searchers.evaluation.workers import Workers, make_workers
 from searchers.outcome import Outcome
-from searchers.problem import Problem
+from searchers.problems.problem import Problem
 from searchers.space import Genomes
-from searchers.store import DONE, FAILED, Point, Store
+from searchers.storage.store import DONE, FAILED, Point, Store
 from searchers.study import Study
-from searchers.workers import Workers, make_workers
 from workloads.errors import Interrupted, StoreError, StudyError
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from accel.config import Limit, Number, OneOf, Share, Switch, Whole, configure, limits
-from searchers.accuracy import AttentionOracle, NetworkOracle
 from searchers.checks import check_keys, check_name, check_whole, section_of
-from searchers.layer_problem import LayerProblem
 from searchers.machines import MACHINES, AttentionMachine, LayerMachine, Machine
-from searchers.networks import (
+from searchers.oracles.accuracy import REGIMES, Oracle
+from searchers.oracles.registry import find_oracle
+from searchers.problems.accuracy import AttentionOracle, NetworkOracle
+from searchers.problems.layer_problem import LayerProblem
+from searchers.problems.networks import (
     FixedNetworks,
     OnceForAllNetwork,
     ProxylessNetwork,
@@ -19,11 +21,9 @@ from searchers.networks import (
     SearchedNetwork,
     TinyResidualNetwork,
 )
-from searchers.oracles.accuracy import REGIMES, Oracle
-from searchers.oracles.registry import find_oracle
-from searchers.problem import MEAN, WORST, Problem, SearchedMachine
+from searchers.problems.problem import MEAN, WORST, Problem, SearchedMachine
+from searchers.problems.workload_problem import GeneratedTransformer, NamedWorkloads, WorkloadProblem
 from searchers.space import Choice, Element, Integer, Real
-from searchers.workload_problem import GeneratedTransformer, NamedWorkloads, WorkloadProblem
 from workloads.errors import StudyError
 from workloads.networks import once_for_all, proxyless, tiny_residual
 

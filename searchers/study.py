@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from accel.config import read_toml
-from searchers.algorithm import check_algorithm
+from searchers.algorithms.algorithm import check_algorithm
 from searchers.checks import check_keys, check_name, check_text, check_whole, section_of
-from searchers.problem import Outcome, Problem
+from searchers.problems.problem import Outcome, Problem
 from searchers.quantities import QUANTITIES
 from searchers.sections import read_problem
 from workloads.errors import InputError, StudyError

@@ -42,7 +42,7 @@ def cosearch_command(
     Prints the front and writes tables and pictures to the folder. A study that was stopped goes on with
     sextant resume.
     """
-    from searchers.execution import read_execution
+    from searchers.evaluation.execution import read_execution
     from searchers.study import read_study
     from sextant.studies import keep_study, run_and_show, stop_on_terminate
 
@@ -59,12 +59,12 @@ def cosearch_command(
 @execution_options
 def resume_command(folder: Path, budget: int | None, **workers: Any) -> None:
     """Continue the study or sweep in FOLDER; a larger --budget goes on where a study ended."""
-    from searchers.execution import read_execution
-    from searchers.kept import STUDY_COPY, SWEEP_COPY
+    from searchers.evaluation.execution import read_execution
+    from searchers.storage.kept import STUDY_COPY, SWEEP_COPY
     from sextant.studies import raise_budget, run_and_show, stop_on_terminate
 
     if (folder / SWEEP_COPY).exists():
-        from searchers.sweep_file import read_sweep
+        from searchers.sweeps.sweep_file import read_sweep
         from sextant.sweep import run_and_show_sweep
         from workloads.errors import StudyError
 
@@ -87,8 +87,8 @@ def resume_command(folder: Path, budget: int | None, **workers: Any) -> None:
 @click.option("--parquet", type=click.Path(path_type=Path), help="Parquet file to write instead (needs pyarrow).")
 def export_command(folder: Path, path: Path | None, parquet: Path | None) -> None:
     """Write all points of the study or sweep in FOLDER that are done or failed."""
-    from searchers.kept import Kept
-    from searchers.results import RESULTS
+    from searchers.storage.kept import Kept
+    from searchers.storage.results import RESULTS
 
     kept = Kept(folder)
     if parquet is not None:

@@ -18,10 +18,10 @@ def plot_command(folder: Path, design: int | None) -> None:
     The front, its designs across all choices, which choices mattered; and of the design roofline, cycle stack, and
     the bits of its layers with the roofline before and after choosing them.
     """
-    from searchers.figures import draw_report, draw_study
     from searchers.front import front_of, knee
-    from searchers.insight import draw_insight
-    from searchers.kept import kept_points, kept_study
+    from searchers.pictures.figures import draw_report, draw_study
+    from searchers.pictures.insight import draw_insight
+    from searchers.storage.kept import kept_points, kept_study
     from workloads.errors import StudyError
 
     study = kept_study(folder)

@@ -12,8 +12,8 @@ import click
 @click.option("--validate/--no-validate", default=True, help="Compare the machine with published numbers for the page.")
 def report_command(folder: Path, validate: bool) -> None:
     """Write the study in FOLDER as one HTML page that works from disk: FOLDER/report.html."""
-    from searchers.kept import kept_points, kept_study
-    from searchers.page import write_page
+    from searchers.pictures.page import write_page
+    from searchers.storage.kept import kept_points, kept_study
     from sextant.validate import rows_of
     from validation.numbers import names
 

@@ -68,7 +68,7 @@ def simulate_command(
     else:
         _show(run)
     if folder is not None:
-        from searchers.figures import draw_report  # matplotlib is slow to import
+        from searchers.pictures.figures import draw_report  # matplotlib is slow to import
 
         pictures = [*chosen.draw(opened, run, Path(folder)), *draw_report(run.roofline, run.report, Path(folder))]
         for path in pictures:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import click
 
-from searchers.execution import Execution
-from searchers.figures import draw_report, draw_study
-from searchers.kept import OPTIONS, STUDY_COPY, SWEEP_COPY, kept_study
+from searchers.evaluation.execution import Execution
+from searchers.pictures.figures import draw_report, draw_study
 from searchers.quantities import QUANTITIES
-from searchers.results import FRONT, RESULTS, fingerprint, reproduce, write_results
 from searchers.run import Progress, run_study
-from searchers.store import Point, Store
+from searchers.storage.kept import OPTIONS, STUDY_COPY, SWEEP_COPY, kept_study
+from searchers.storage.results import FRONT, RESULTS, fingerprint, reproduce, write_results
+from searchers.storage.store import Point, Store
 from searchers.study import Study
 from workloads.errors import StoreError, StudyError
 

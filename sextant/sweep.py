@@ -15,10 +15,10 @@ import click
 from sextant.cosearch import execution_options
 
 if TYPE_CHECKING:
-    from searchers.execution import Execution
-    from searchers.store import Point
-    from searchers.sweep import SweepProgress
-    from searchers.sweep_file import Sweep
+    from searchers.evaluation.execution import Execution
+    from searchers.storage.store import Point
+    from searchers.sweeps.sweep import SweepProgress
+    from searchers.sweeps.sweep_file import Sweep
 
 LINE_EVERY_S = 10.0
 SHOWN_ROWS = 40
@@ -34,10 +34,10 @@ def sweep_command(sweep_file: str, folder: Path, **workers: Any) -> None:
     Writes results.csv to the folder and prints each workload's best point. A sweep that was stopped goes on with
     sextant resume. See: docs/studies.md and examples/sweeps/sparch_look_ahead.toml.
     """
-    from searchers.execution import DASK, read_execution
-    from searchers.kept import SWEEP_COPY
-    from searchers.sweep import open_workload
-    from searchers.sweep_file import read_sweep
+    from searchers.evaluation.execution import DASK, read_execution
+    from searchers.storage.kept import SWEEP_COPY
+    from searchers.sweeps.sweep import open_workload
+    from searchers.sweeps.sweep_file import read_sweep
     from sextant.studies import fresh_folder, stop_on_terminate, write_whole
 
     sweep = read_sweep(sweep_file)
@@ -52,9 +52,9 @@ def sweep_command(sweep_file: str, folder: Path, **workers: Any) -> None:
 
 def run_and_show_sweep(sweep: Sweep, folder: Path, execution: Execution) -> None:
     """Run a sweep; write its table, and print each workload's best point."""
-    from searchers.kept import Kept
-    from searchers.results import RESULTS, fingerprint
-    from searchers.sweep import run_sweep
+    from searchers.storage.kept import Kept
+    from searchers.storage.results import RESULTS, fingerprint
+    from searchers.sweeps.sweep import run_sweep
 
     click.echo(f"{sweep.name}: {len(sweep.tasks)} points, {len(sweep.sources)} workloads", err=True)
     with _progress(sweep) as shown:

@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from searchers import sweep
 from searchers.outcome import Outcome
-from searchers.sweep_file import Task
+from searchers.sweeps import sweep
+from searchers.sweeps.sweep_file import Task
 from sextant.__main__ import main
 
 evaluate = sweep.Evaluator.evaluate

@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from searchers.execution import PROCESSES, Execution
+from searchers.evaluation.execution import PROCESSES, Execution
 from searchers.run import run_study
 from searchers.study import read_study
-from searchers.sweep import run_sweep
-from searchers.sweep_file import read_sweep
+from searchers.sweeps.sweep import run_sweep
+from searchers.sweeps.sweep_file import read_sweep
 from tests.fault.processes import children
 from tests.fault.test_same_results import STUDY, SWEEP
 

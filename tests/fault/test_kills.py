@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from searchers.store import DONE, Reader
+from searchers.storage.store import DONE, Reader
 from tests.command_line import sextant
 from tests.fault.processes import alive, children, finish, run, start, wait_until
 from workloads.errors import StoreError

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from searchers.cluster import ClusterWorkers
-from searchers.execution import DASK, PROCESSES, THREADS, Execution
-from searchers.kept import Kept, write_sweep
-from searchers.results import write_points
+from searchers.evaluation.cluster import ClusterWorkers
+from searchers.evaluation.execution import DASK, PROCESSES, THREADS, Execution
 from searchers.run import run_study
-from searchers.store import Reader
+from searchers.storage.kept import Kept, write_sweep
+from searchers.storage.results import write_points
+from searchers.storage.store import Reader
 from searchers.study import read_study
-from searchers.sweep import SweepProgress, run_sweep
-from searchers.sweep_file import read_sweep
+from searchers.sweeps.sweep import SweepProgress, run_sweep
+from searchers.sweeps.sweep_file import read_sweep
 from workloads.errors import Interrupted
 
 SWEEP = """
@@ -137,7 +137,7 @@ def test_a_sweep_that_is_stopped_and_resumed_changes_no_byte(
 
 def test_a_swept_point_is_what_simulate_says(sweep_file: Path, tmp_path: Path) -> None:
     from searchers.machines import find_machine
-    from searchers.sweep import quantities_of
+    from searchers.sweeps.sweep import quantities_of
 
     sweep = read_sweep(sweep_file)
     points = run_sweep(sweep, tmp_path / "out", workers=2)

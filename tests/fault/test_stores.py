@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from searchers import store as stores
-from searchers.kept import Kept, kept_points, kept_study
 from searchers.outcome import Outcome
-from searchers.results import write_points
 from searchers.run import run_study
-from searchers.store import FILE, Point, Reader, Store
-from searchers.sweep import run_sweep
-from searchers.sweep_file import read_sweep
+from searchers.storage import store as stores
+from searchers.storage.kept import Kept, kept_points, kept_study
+from searchers.storage.results import write_points
+from searchers.storage.store import FILE, Point, Reader, Store
+from searchers.sweeps.sweep import run_sweep
+from searchers.sweeps.sweep_file import read_sweep
 from tests.command_line import Ran, sextant
 from tests.fault.processes import HOUSE, finish, start, wait_until
 from workloads.errors import StoreError
@@ -142,7 +142,7 @@ def test_a_second_writer_is_told_who_holds_the_folder(swept: Path) -> None:
     script = f"""
 import sys, time
 from pathlib import Path
-from searchers.lock import FolderLock
+from searchers.storage.lock import FolderLock
 lock = FolderLock(Path({str(swept)!r}))
 print("held", flush=True)
 time.sleep(60)

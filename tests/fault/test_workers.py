@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searchers.execution import DASK, PROCESSES, THREADS, Execution
+from searchers.evaluation.execution import DASK, PROCESSES, THREADS, Execution
+from searchers.evaluation.shared import Shared
+from searchers.evaluation.workers import Queue, make_workers
 from searchers.outcome import Outcome
-from searchers.shared import Shared
-from searchers.workers import Queue, make_workers
 from tests.fault.faulty import FAULTS, REASONS, Faulty
 from workloads.errors import SextantError
 

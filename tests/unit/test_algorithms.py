@@ -8,8 +8,8 @@ import moocore
 import numpy as np
 import pytest
 
-from searchers.algorithm import ALGORITHMS, Algorithm, make_algorithm
-from searchers.random_search import RandomSearch
+from searchers.algorithms.algorithm import ALGORITHMS, Algorithm, make_algorithm
+from searchers.algorithms.random_search import RandomSearch
 from searchers.space import Choice, Condition, Genomes, Integer, Real, Space, Vector
 from workloads.errors import StudyError
 

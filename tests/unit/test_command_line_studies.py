@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from searchers.kept import Kept, kept_points, kept_study
-from searchers.layer_problem import LayerProblem as Problem
+from searchers.problems.layer_problem import LayerProblem as Problem
+from searchers.storage.kept import Kept, kept_points, kept_study
 from tests.command_line import Ran, sextant
 
 StudyFile = Callable[..., Path]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searchers.random_search import random_shares
+from searchers.algorithms.random_search import random_shares
 from searchers.study import read_study
 
 HOUSE = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from searchers.kept import kept_study
 from searchers.outcome import Outcome
-from searchers.store import Point, Store
+from searchers.storage.kept import kept_study
+from searchers.storage.store import Point, Store
 from sextant.__main__ import command
 from workloads.catalog import build_table
 from workloads.errors import OutputError, SextantError, StoreError, WorkloadError

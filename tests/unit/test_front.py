@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchers.front import Scale, front_of, hypervolume, hypervolume_history, knee
-from searchers.problem import Outcome
-from searchers.store import Point
+from searchers.problems.problem import Outcome
+from searchers.storage.store import Point
 from searchers.study import Constraint, Study
 
 FEW = settings(max_examples=60, deadline=None)

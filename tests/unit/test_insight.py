@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from searchers.evolution import blocks
-from searchers.insight import influence
-from searchers.problem import Outcome
-from searchers.ranking import ranks
+from searchers.algorithms.evolution import blocks
+from searchers.algorithms.ranking import ranks
+from searchers.pictures.insight import influence
+from searchers.problems.problem import Outcome
 from searchers.space import Choice, Real, Space, Vector
-from searchers.store import Point
+from searchers.storage.store import Point
 
 
 def test_constraints_come_before_fronts_and_fronts_before_crowding() -> None:

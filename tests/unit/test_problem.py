@@ -10,10 +10,10 @@ import pytest
 
 from accel import bitfusion
 from mappers.bitfusion import best_plan
-from searchers.algorithm import EXTRAS
-from searchers.problem import Outcome, Problem
+from searchers.algorithms.algorithm import EXTRAS
+from searchers.algorithms.random_search import random_shares
+from searchers.problems.problem import Outcome, Problem
 from searchers.quantities import NOISE, QUANTITIES
-from searchers.random_search import random_shares
 from searchers.study import Study, read_study
 from workloads.errors import SextantError
 from workloads.layers import ACT_BITS, IN_C, OUT_C, WGT_BITS
@@ -216,7 +216,7 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_an_algorithm_whose_extra_is_missing_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("searchers.algorithm.find_spec", lambda package: None)
+    monkeypatch.setattr("searchers.algorithms.algorithm.find_spec", lambda package: None)
     for name, (package, extra) in EXTRAS.items():
         need = rf"algorithm.name = {name}, need {package}: pip install 'sextant\[{extra}\]'"
         with pytest.raises(SextantError, match=need):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from searchers.algorithms.walk import FEATURES, Walk
 from searchers.study import Study, read_study
-from searchers.walk import FEATURES, Walk
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra rl")
 
@@ -38,13 +38,13 @@ def study(tmp_path: Path) -> Study:
 def test_the_environment_passes_the_checker(study: Study) -> None:
     from gymnasium.utils.env_checker import check_env
 
-    from searchers.environment import StudyEnvironment
+    from searchers.algorithms.environment import StudyEnvironment
 
     check_env(StudyEnvironment(study), skip_render_check=True)
 
 
 def test_an_episode_is_a_candidate_and_its_reward_is_what_the_study_wants(study: Study) -> None:
-    from searchers.environment import OUTSIDE, StudyEnvironment
+    from searchers.algorithms.environment import OUTSIDE, StudyEnvironment
 
     environment = StudyEnvironment(study)
     rewards = {}

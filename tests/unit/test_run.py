@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from searchers.layer_problem import LayerProblem as Problem
-from searchers.results import RESULTS, write_points
+from searchers.problems.layer_problem import LayerProblem as Problem
 from searchers.run import Progress, run_study
 from searchers.space import Genomes
-from searchers.store import Store
+from searchers.storage.results import RESULTS, write_points
+from searchers.storage.store import Store
 from searchers.study import Study, read_study
 from workloads.errors import Interrupted, StoreError, StudyError
 

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from accel.spatten import PRESETS, roofline, simulate
 from mappers.spatten import best_plan
-from searchers.attention_figures import draw_alive
 from searchers.machines import Run
+from searchers.pictures.attention_figures import draw_alive
 from sextant.simulate import _show_layers
 from workloads.attention.attention import Attention, held_attention
 from workloads.attention.catalog import open_attention

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from searchers.outcome import Outcome
-from searchers.store import FILE, Point, Store, genomes_of
+from searchers.storage.store import FILE, Point, Store, genomes_of
 from workloads.errors import StoreError
 
 FLOATS = st.floats(allow_nan=False)

@@ -10,9 +10,9 @@ import pytest
 
 from accel.bitfusion import PRESETS, Config
 from accel.config import limits
-from searchers.algorithm import ALGORITHMS
+from searchers.algorithms.algorithm import ALGORITHMS
 from searchers.machines import MACHINES
-from searchers.problem import Outcome
+from searchers.problems.problem import Outcome
 from searchers.quantities import QUANTITIES
 from searchers.space import Choice, Integer, Real, Vector
 from searchers.study import FAR, UNBUILDABLE, Constraint, Study, read_study

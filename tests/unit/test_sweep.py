@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from searchers import cluster
-from searchers.arithmetic import Formula
-from searchers.execution import Execution, read_execution
-from searchers.sweep import Tally, run_sweep
-from searchers.sweep_file import Sweep, read_sweep
+from searchers.evaluation import cluster
+from searchers.evaluation.execution import Execution, read_execution
+from searchers.sweeps.arithmetic import Formula
+from searchers.sweeps.sweep import Tally, run_sweep
+from searchers.sweeps.sweep_file import Sweep, read_sweep
 from tests.command_line import sextant
 from workloads.errors import StudyError, WorkloadError
 from workloads.layer_csv import write_layers

@@ -41,7 +41,7 @@ class Entry:
         """Draw a table."""
         from matplotlib import pyplot as plt
 
-        from searchers.figures import STYLE
+        from searchers.pictures.figures import STYLE
 
         draw: Callable[[pd.DataFrame], Figure] = self._function("draw")
         with plt.rc_context(STYLE):

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from searchers.algorithms.walk import FEATURES, Walk
 from searchers.space import Genomes, Space
-from searchers.walk import FEATURES, Walk
 
 HIDDEN = [300, 300]
 LEARNING_RATE, TARGET_RATE, BATCH = 1e-3, 0.01, 64

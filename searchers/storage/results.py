@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from searchers.front import front_of, knee
-from searchers.store import DONE, FAILED, Point
+from searchers.storage.store import DONE, FAILED, Point
 from searchers.study import Study
 from workloads.errors import OutputError
 

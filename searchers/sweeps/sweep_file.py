@@ -13,9 +13,9 @@ from typing import Any
 
 from accel.config import Limit, Number, Share, Whole, configure, content_key, limits, read_toml
 from accel.jit import versions
-from searchers.arithmetic import Formula
-from searchers.execution import SECTION
+from searchers.evaluation.execution import SECTION
 from searchers.machines import MACHINES, Machine
+from searchers.sweeps.arithmetic import Formula
 from workloads.errors import ConfigError, StudyError
 
 KEYS = ("name", "best", "workloads", "machine", SECTION)

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from accel.report import Report
-from searchers.figures import ACCENT, CAUSE_COLOURS, STYLE, save
+from searchers.pictures.figures import ACCENT, CAUSE_COLOURS, STYLE, save
 
 NAMED_PARTS = 24
 LONGEST_NAME = 22

@@ -19,7 +19,7 @@ from accel.report import Report
 from accel.roofline import Roofline
 from searchers.front import front_of, hypervolume_history, knee
 from searchers.quantities import ACCURACY_BOUND, LOSS_BOUND, QUANTITIES, SIGMA
-from searchers.store import Point
+from searchers.storage.store import Point
 from searchers.study import Study
 from workloads.errors import OutputError
 from workloads.sparse.product import SparseProduct

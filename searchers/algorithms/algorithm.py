@@ -45,17 +45,17 @@ AlgorithmFactory = Callable[..., Algorithm]
 
 # Modules are imported when asked for: pymoo alone takes half a second.
 ALGORITHMS = {
-    "random": "searchers.random_search.RandomSearch",
-    "grid": "searchers.grid.GridSearch",
-    "halton": "searchers.quasirandom.HaltonSearch",
-    "sobol": "searchers.quasirandom.SobolSearch",
-    "nsga2": "searchers.nsga2.NSGA2",
-    "nsga3": "searchers.nsga2.NSGA3",
-    "evolution": "searchers.evolution.Evolution",
-    "cmaes": "searchers.cma_es.CMAES",
-    "tpe": "searchers.tpe.TPE",
-    "ddpg": "searchers.ddpg.DDPG",
-    "gradient": "searchers.gradient.GradientSearch",
+    "random": "searchers.algorithms.random_search.RandomSearch",
+    "grid": "searchers.algorithms.grid.GridSearch",
+    "halton": "searchers.algorithms.quasirandom.HaltonSearch",
+    "sobol": "searchers.algorithms.quasirandom.SobolSearch",
+    "nsga2": "searchers.algorithms.nsga2.NSGA2",
+    "nsga3": "searchers.algorithms.nsga2.NSGA3",
+    "evolution": "searchers.algorithms.evolution.Evolution",
+    "cmaes": "searchers.algorithms.cma_es.CMAES",
+    "tpe": "searchers.algorithms.tpe.TPE",
+    "ddpg": "searchers.algorithms.ddpg.DDPG",
+    "gradient": "searchers.algorithms.gradient.GradientSearch",
 }
 # What an algorithm needs beyond Sextant's own requirements: the package, and the extra that brings it.
 EXTRAS = {"tpe": ("optuna", "tpe"), "ddpg": ("stable_baselines3", "rl"), "gradient": ("torch", "rl")}

@@ -12,14 +12,14 @@ from threading import Lock
 from typing import Any
 
 from accel.report import Report
-from searchers.execution import DASK, PROCESSES, Execution
+from searchers.evaluation.execution import DASK, PROCESSES, Execution
+from searchers.evaluation.shared import Shared
+from searchers.evaluation.workers import make_workers
 from searchers.machines import MACHINES
 from searchers.outcome import Outcome
 from searchers.run import origin
-from searchers.shared import Shared
-from searchers.store import DONE, FAILED, Point, Store
-from searchers.sweep_file import Source, Sweep, Task, content_of
-from searchers.workers import make_workers
+from searchers.storage.store import DONE, FAILED, Point, Store
+from searchers.sweeps.sweep_file import Source, Sweep, Task, content_of
 from workloads.errors import Interrupted, StudyError, WorkloadError
 
 SWEEP, KIND = "sweep", "kind"

@@ -19,9 +19,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from searchers.execution import SECTION, SLURM, Execution
+from searchers.evaluation.execution import SECTION, SLURM, Execution
+from searchers.evaluation.workers import Evaluator, Event, Job, Payload, Workers, outcomes_of
 from searchers.outcome import Outcome
-from searchers.workers import Evaluator, Event, Job, Payload, Workers, outcomes_of
 from workloads.errors import Interrupted, StudyError
 
 CONNECT_S = 15

@@ -25,7 +25,7 @@ from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.util.ref_dirs import get_reference_directions
 
-from searchers.random_search import random_shares
+from searchers.algorithms.random_search import random_shares
 from searchers.space import Genomes, Space
 
 CROSSOVER_PROBABILITY = 0.9

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from searchers.lock import FolderLock
 from searchers.outcome import Outcome
 from searchers.space import Genomes
+from searchers.storage.lock import FolderLock
 from workloads.errors import StoreError
 
 APPLICATION_ID = 0x5E87A17

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accel.config import read_toml
-from searchers.store import DONE, FAILED, Point, Reader
+from searchers.storage.store import DONE, FAILED, Point, Reader
 from searchers.study import Study, read_study
 from workloads.errors import OutputError, StoreError
 
@@ -95,7 +95,7 @@ class Kept:
             columns, rows = sweep_table(self._store.states())
             cells = zip(columns, zip(*rows, strict=True), strict=True) if rows else ((name, ()) for name in columns)
             return pd.DataFrame({name: pd.array(list(values)) for name, values in cells})
-        from searchers.results import table
+        from searchers.storage.results import table
 
         study = kept_study(self.folder)
         header, *rows = table(study, kept_points(study, self.folder))
@@ -116,7 +116,7 @@ class Kept:
         if self.is_sweep:
             write_sweep(self._store.states(), path)
         else:
-            from searchers.results import write_points
+            from searchers.storage.results import write_points
 
             study = kept_study(self.folder)
             write_points(study, kept_points(study, self.folder), path)

@@ -12,11 +12,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from accel.report import Report
-from searchers.figures import ACCENT, CAUSE_COLOURS, STYLE, roof_lines, save
 from searchers.front import front_of
+from searchers.pictures.figures import ACCENT, CAUSE_COLOURS, STYLE, roof_lines, save
 from searchers.quantities import QUANTITIES
 from searchers.space import Vector
-from searchers.store import Point
+from searchers.storage.store import Point
 from searchers.study import Study
 from workloads.layers import ACT_BITS, WGT_BITS, LayerTable
 

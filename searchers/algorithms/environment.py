@@ -14,9 +14,9 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from searchers.algorithms.walk import FEATURES, Walk
 from searchers.quantities import QUANTITIES
 from searchers.study import Study
-from searchers.walk import FEATURES, Walk
 
 OUTSIDE = 100.0
 
@@ -33,7 +33,7 @@ class StudyEnvironment(gymnasium.Env[Observation, Observation]):  # type: ignore
     Attributes
     ----------
     observation_space : Box, shape (7,), 0..1
-        See ``searchers.walk.Walk.seen``.
+        See ``searchers.algorithms.walk.Walk.seen``.
     action_space : Box, shape (1,), 0..1
         The value as a share of the values there are.
     """

@@ -1,7 +1,8 @@
 """CMA-ES: a normal distribution over the genes that learns where good candidates lie, and which genes go together.
 
 Source: Hansen and Ostermeier 2001, in cmaes' implementation; NAAS (Lin et al., DAC 2021) searches accelerators and
-mappings with it. It only compares candidates, so it is told their places in the order of ``searchers.ranking``.
+mappings with it. It only compares candidates, so it is told their places in the order of
+``searchers.algorithms.ranking``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from searchers.ranking import ranks
+from searchers.algorithms.ranking import ranks
 from searchers.space import Genomes, Space
 
 FIRST_SPREAD = 0.3  # of every gene, as a share of its range

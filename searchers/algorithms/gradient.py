@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from searchers.ranking import ranks
+from searchers.algorithms.ranking import ranks
 from searchers.space import Genomes, Space
 
 LEVELS = 5  # a real gene takes one of these values while its cost is learned

@@ -19,15 +19,18 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from searchers.execution import SECTION, Execution
+from searchers.evaluation.execution import SECTION, Execution
+from searchers.evaluation.workers import Evaluator, Event, Job, Workers, reason_of, report_in_parts
 from searchers.outcome import Outcome
-from searchers.workers import Evaluator, Event, Job, Workers, reason_of, report_in_parts
 from workloads.errors import SextantError
 
 WATCH_S = 0.1  # how often memory is looked at
 _MB = 10**6
 _PR_SET_PDEATHSIG = 1
-_START = "import sys; sys.path[:] = {path!r}; from searchers.processes import serve; serve({descriptor}, {parent})"
+_START = (
+    "import sys; sys.path[:] = {path!r}; "
+    "from searchers.evaluation.processes import serve; serve({descriptor}, {parent})"
+)
 ENDING_S = 5.0  # how long a process may take to be gone after it has closed its connection
 READY, OVER = "ready", "over"
 

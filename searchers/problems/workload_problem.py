@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from searchers.accuracy import AttentionOracle
 from searchers.machines import AttentionMachine, Machine
-from searchers.problem import (
+from searchers.problems.accuracy import AttentionOracle
+from searchers.problems.problem import (
     MACHINE,
     WORST,
     Outcome,

@@ -17,8 +17,8 @@ import numpy as np
 
 from searchers.front import front_of, hypervolume_history, knee
 from searchers.quantities import ACCURACY, LOSS, QUANTITIES, SIGMA
-from searchers.results import reproduce
-from searchers.store import Point
+from searchers.storage.results import reproduce
+from searchers.storage.store import Point
 from searchers.study import Study
 from workloads.errors import ConfigError, OutputError
 
@@ -83,7 +83,7 @@ def _filled(name: str, data: dict[str, Any], plotter: str) -> str:
 
 
 def _part(name: str) -> str:
-    return resources.files("searchers.page").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("searchers.pictures.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _page_data(

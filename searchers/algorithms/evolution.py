@@ -3,7 +3,7 @@
 Source: Cai et al., ICLR 2020; Wang et al., "HAT", ACL 2020; Wang et al., "APQ", CVPR 2020, and their code: population
 100, a quarter of it parents, half of the children mutants of one parent, block by block with probability 0.1, half
 crossed of two, block by block from one or the other; children outside the limits are rejected. With several
-objectives, "best" is the order of ``searchers.ranking``.
+objectives, "best" is the order of ``searchers.algorithms.ranking``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from searchers.ranking import ranks
+from searchers.algorithms.ranking import ranks
 from searchers.space import Genomes, Space, Vector
 
 PARENT_SHARE = 0.25

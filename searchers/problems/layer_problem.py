@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from searchers.accuracy import NetworkOracle
-from searchers.layer_costs import make_costs
-from searchers.networks import SearchedNetwork, Used
 from searchers.oracles.quantization_noise import noise_db
-from searchers.problem import MACHINE, WORST, Outcome, Problem, SearchedMachine, hash_of, unbuildable
+from searchers.problems.accuracy import NetworkOracle
+from searchers.problems.layer_costs import make_costs
+from searchers.problems.networks import SearchedNetwork, Used
+from searchers.problems.problem import MACHINE, WORST, Outcome, Problem, SearchedMachine, hash_of, unbuildable
 from searchers.quantities import NOISE
 from searchers.space import Condition, Element, Genomes, Knob, Space, Vector
 from workloads.errors import ConfigError, OutputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from searchers.networks import SearchedNetwork
 from searchers.oracles.accuracy import FP32, Accuracy, Bits, Keep, Oracle, Policy, Subject
+from searchers.problems.networks import SearchedNetwork
 from searchers.quantities import ACCURACY, ACCURACY_BOUND, LOSS, LOSS_BOUND, SIGMA
 from searchers.space import Candidate
 from workloads.layers import ACT_BITS, WGT_BITS, LayerTable

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from accel.report import LawError, Report
 from searchers.machines import Machine
-from searchers.problem import known_quantities
+from searchers.problems.problem import known_quantities
 from searchers.quantities import QUANTITIES
 from workloads.errors import ConfigError
 from workloads.layers import IntArray, LayerTable

@@ -16,7 +16,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Protocol
 
-from searchers.execution import DASK, PROCESSES, Execution
+from searchers.evaluation.execution import DASK, PROCESSES, Execution
 from searchers.outcome import Outcome
 
 REPORT_AFTER_S = 0.02  # outcomes wait for each other this long before they are told
@@ -331,11 +331,11 @@ class ThreadWorkers(Workers):
 def make_workers(evaluator: Evaluator, execution: Execution) -> Workers:
     """Return workers of the kind that is asked for."""
     if execution.executor == PROCESSES:
-        from searchers.processes import ProcessWorkers
+        from searchers.evaluation.processes import ProcessWorkers
 
         return ProcessWorkers(evaluator, execution)
     if execution.executor == DASK:
-        from searchers.cluster import ClusterWorkers
+        from searchers.evaluation.cluster import ClusterWorkers
 
         return ClusterWorkers(evaluator, execution)
     return ThreadWorkers(evaluator, execution.count)

@@ -1,0 +1,1 @@
+"""What proposes candidates: one contract, and every algorithm behind it."""

@@ -1,0 +1,1 @@
+"""Who evaluates points: threads, processes, a cluster."""

@@ -1,0 +1,1 @@
+"""What candidates are and what they cost, on every kind of machine."""

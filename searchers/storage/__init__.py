@@ -1,0 +1,1 @@
+"""Where points are kept, and how they are read again."""

@@ -1,0 +1,1 @@
+"""Sweeps: every point of a grid, on several machines and workloads."""
