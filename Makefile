@@ -47,10 +47,14 @@ docs: $(DEVELOPED)
 bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.mapping_speed
 	$(BIN)/python -m benchmarks.candidate_speed
+	$(BIN)/python -m benchmarks.bitfusion_speed
 	$(BIN)/python -m benchmarks.systolic_speed
 	$(BIN)/python -m benchmarks.sparch_speed
 	$(BIN)/python -m benchmarks.sparch_fast_modes
 	$(BIN)/python -m benchmarks.spatten_speed
+	$(BIN)/python -m benchmarks.oracle_speed
+	$(BIN)/python -m benchmarks.workers_speed
+	$(BIN)/python -m benchmarks.once_for_all_note10
 	$(BIN)/python -m benchmarks.search_quality
 	$(BIN)/python -m benchmarks.compare
 
