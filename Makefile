@@ -54,7 +54,6 @@ bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.spatten_speed
 	$(BIN)/python -m benchmarks.oracle_speed
 	$(BIN)/python -m benchmarks.workers_speed
-	$(BIN)/python -m benchmarks.once_for_all_note10
 	$(BIN)/python -m benchmarks.search_quality
 	$(BIN)/python -m benchmarks.compare
 
