@@ -18,7 +18,7 @@ import numpy.typing as npt
 from accel.spatten import PRESETS, Config
 from accel.spatten.arithmetic import store
 from accel.spatten.attention import Selection, attend
-from accel.spatten.topk_kernels import keep_largest, seeded
+from accel.spatten.topk_kernels import keep_largest, scratch, seeded
 from mappers.spatten import DENSE_HEAD_LAYERS, DENSE_TOKEN_LAYERS, cascade
 from searchers.oracles.accuracy import Keep
 from workloads import numpy_archive
@@ -120,7 +120,7 @@ def _largest(
     """Mark the most important, by the machine's top-k engine."""
     kept, values = np.empty(len(importance), np.bool_), importance.astype(np.float64)
     lanes, turn = config.topk_lanes, config.topk_turn_cycles
-    keep_largest(values, len(values), count, lanes, turn, random, np.empty_like(values), kept)
+    keep_largest(values, len(values), count, lanes, turn, random, scratch(len(values), values.dtype), kept)
     return kept
 
 

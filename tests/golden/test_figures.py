@@ -38,7 +38,7 @@ def test_a_figure_looks_as_stored(name: str, tmp_path: Path) -> None:
 def test_what_is_drawn_is_what_the_models_give(name: str) -> None:
     table, stored = FIGURES[name].measure(), pd.read_csv(STORED / f"{name}.csv")
     for column in stored.columns:
-        if np.issubdtype(stored[column].dtype, np.number):
+        if pd.api.types.is_numeric_dtype(stored[column]):
             np.testing.assert_allclose(
                 table[column].to_numpy(dtype=float), stored[column].to_numpy(dtype=float), rtol=1e-9
             )

@@ -59,7 +59,7 @@ def test_an_unknown_preset_is_told_in_one_line(machine: str, preset: str, table_
         ("gemmini", "array_side=129", "--set: array_side = 129, need a whole number, 1..128"),
         ("gemmini", "step_cycles=0.5", "--set: step_cycles = 0.5, need a number, 1..100"),
         ("bitfusion_apq", "wbuf_bytes=many", "--set: wbuf_bytes = many, need a whole number, 1..268435456"),
-        ("systolic", "dataflow=rs", "--set: dataflow = rs, need one of os, ws, is"),
+        ("systolic", "dataflow=rs", "--set: dataflow = rs, need one of os, ws, is, best"),
     ],
 )
 def test_a_bad_setting_is_told_in_one_line(machine: str, setting: str, message: str, table_file: str) -> None:

@@ -32,7 +32,7 @@ PNG = b"\x89PNG"
 def run(workload: Attention, **changes: Any) -> Run:
     config = replace(PAPER, **changes)
     plan = best_plan(config, workload)
-    return Run(simulate(config, plan), roofline(config), plan.describe)
+    return Run(simulate(config, plan), roofline(config), plan.describe, plan)
 
 
 def drawn(tokens: int = 16, generate: int = 0) -> Attention:
