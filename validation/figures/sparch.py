@@ -84,10 +84,12 @@ def draw_matrices(table: pd.DataFrame) -> Figure:
             text = f"{machine[0]} {top:.1f}"
             below.annotate(text, (at, top), ha="center", fontsize=6, textcoords="offset points", xytext=(0, 2))
     below.set(ylabel="DRAM traffic / least possible")
-    below.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.42))
     below.set_title("S: SpArch, O: OuterSPACE; a star marks a stand-in drawn from published row lengths", fontsize=8,
                     loc="left")  # fmt: skip
     below.tick_params(axis="x", labelbottom=True)
+    for label in below.get_xticklabels():
+        label.set(rotation=35, ha="right", fontsize=8)
+    figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     return figure
 
 
