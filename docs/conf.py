@@ -71,8 +71,9 @@ def write_reference(_: Any) -> None:
 
 
 def leave_out(_: Any, what: str, name: str, member: Any, skip: bool, options: Any) -> bool:
-    """Leave kernels out: they state contracts for those who call them, not sections of a reference."""
-    return skip or hasattr(member, "py_func")
+    """Leave out what is not ours, and kernels: they state contracts for callers, not sections of a reference."""
+    ours = str(getattr(member, "__module__", None) or ROOMS[0]).partition(".")[0] in ROOMS
+    return skip or not ours or hasattr(member, "py_func")
 
 
 def setup(app: Any) -> None:
