@@ -8,7 +8,7 @@ import moocore
 import numpy as np
 import pytest
 
-from searchers.algorithms.algorithm import ALGORITHMS, Algorithm, make_algorithm
+from searchers.algorithms.algorithm import ALGORITHMS, EXTRAS, Algorithm, make_algorithm
 from searchers.algorithms.random_search import RandomSearch
 from searchers.space import Choice, Condition, Genomes, Integer, Real, Space, Vector
 from workloads.errors import StudyError
@@ -56,6 +56,13 @@ def equal(first: list[Genomes], second: list[Genomes]) -> bool:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 class TestEveryAlgorithm:
+    @pytest.fixture(autouse=True)
+    def installed(self, name: str) -> None:
+        """Skip what needs an extra that is not there."""
+        if name in EXTRAS:
+            package, extra = EXTRAS[name]
+            pytest.importorskip(package, reason=f"needs the extra {extra}")
+
     def test_the_first_generation_is_as_large_as_asked_for(self, name: str) -> None:
         assert make(name).ask().shape == (POPULATION, len(space()))
 
