@@ -81,6 +81,7 @@ def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
     if not CHROMIUM or not DRIVER:
         pytest.skip("needs chromium and chromedriver")
     from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.support.wait import WebDriverWait
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -90,6 +91,8 @@ def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     driver.set_script_timeout(60)
     driver.get(page.as_uri())
+    drawn = "return document.body.dataset.drawn === 'all'"
+    WebDriverWait(driver, 60).until(lambda shown: shown.execute_script(drawn))
     yield driver
     driver.quit()
 

@@ -176,6 +176,7 @@ function fill() {
 fill();
 drawFront();
 element("front").on("plotly_click", (event) => show(event.points[0].customdata));
-drawParallel();
-drawHistory();
-show(data.chosen);
+// The rest follows one after the other, so that the front can be seen and clicked at once.
+const rest = [() => show(data.chosen), drawHistory, drawParallel, () => (document.body.dataset.drawn = "all")];
+const next = () => rest.length && (rest.shift()(), setTimeout(next));
+setTimeout(next);
