@@ -152,6 +152,8 @@ class ClusterWorkers(Workers):
                 closing = Thread(target=_close_quietly, args=(part,), daemon=True)
                 closing.start()
                 closing.join(CLOSING_S)
+        if self._cluster is not None:
+            self._cluster.shutdown_on_close = False  # or distributed tries again for ten seconds when Python ends
         self._scratch.cleanup()
 
     def _kill_workers(self) -> None:
