@@ -31,16 +31,6 @@ def lanes_equal(values: Any, begin: Any, bound: Any) -> Any:
     return _as_mask(values[begin : begin + LANES] == bound)
 
 
-def bits_set(word: Any) -> Any:
-    """Return how many bits of a 64-bit word are set."""
-    return np.int64(int(word).bit_count())
-
-
-def lowest_set(word: Any) -> Any:
-    """Return the number of the lowest bit that is set; there has to be one."""
-    return np.int64((int(word) & -int(word)).bit_length() - 1)
-
-
 def _as_mask(lanes: Any) -> Any:
     return np.uint64(int.from_bytes(np.packbits(lanes, bitorder="little").tobytes(), "little"))
 
@@ -74,22 +64,6 @@ def _compare(operator: str) -> Any:
 _below, _equal = _compare("<"), _compare("==")
 
 
-@intrinsic
-def _count(typing: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), generate
-
-
-@intrinsic
-def _lowest(typing: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
 @overload(lanes_below, inline="always")
 def _lanes_below(values, begin, bound):
     return lambda values, begin, bound: _below(values, begin, bound)
@@ -98,13 +72,3 @@ def _lanes_below(values, begin, bound):
 @overload(lanes_equal, inline="always")
 def _lanes_equal(values, begin, bound):
     return lambda values, begin, bound: _equal(values, begin, bound)
-
-
-@overload(bits_set, inline="always")
-def _bits_set(word):
-    return lambda word: _count(word)
-
-
-@overload(lowest_set, inline="always")
-def _lowest_set(word):
-    return lambda word: _lowest(word)

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accel.bits import count_ones, lowest_one
 from accel.jit import inlined_kernel, lean_kernel
-from accel.spatten.lanes import LANES, bits_set, lanes_below, lanes_equal, lowest_set
+from accel.spatten.lanes import LANES, lanes_below, lanes_equal
 
 Scratch = tuple[npt.NDArray[Any], npt.NDArray[np.uint64]]
 MULTIPLIER, INCREMENT, MASK = np.uint64(0x5DEECE66D), np.uint64(0xB), np.uint64(2**48 - 1)
@@ -64,13 +65,13 @@ def scratch(count: int, dtype: npt.DTypeLike) -> Scratch:
 def candidate(masks, number):
     """Return the place of a candidate, counted in their order."""
     word = np.int64(0)
-    while number >= bits_set(masks[CANDIDATES, word]):
-        number -= bits_set(masks[CANDIDATES, word])
+    while number >= count_ones(masks[CANDIDATES, word]):
+        number -= count_ones(masks[CANDIDATES, word])
         word += 1
     mask = masks[CANDIDATES, word]
     for _ in range(number):
         mask &= mask - ONE
-    return word * LANES + lowest_set(mask)
+    return word * LANES + lowest_one(mask)
 
 
 @inlined_kernel
@@ -91,7 +92,7 @@ def close_ranks(live, masks, words):
     for word in range(words):
         mask = masks[CANDIDATES, word]
         while mask > 0:
-            live[n] = live[word * LANES + lowest_set(mask)]
+            live[n] = live[word * LANES + lowest_one(mask)]
             n += 1
             mask &= mask - ONE
 
@@ -134,8 +135,8 @@ def quick_select(values, count, rank, lanes, turn_cycles, random, room):
             mask, begin = masks[CANDIDATES, word], word * LANES
             masks[BELOW, word] = mask & lanes_below(live, begin, pivot)
             masks[EQUAL, word] = mask & lanes_equal(live, begin, pivot)
-            below += bits_set(masks[BELOW, word])
-            equal += bits_set(masks[EQUAL, word])
+            below += count_ones(masks[BELOW, word])
+            equal += count_ones(masks[EQUAL, word])
         if below <= rank < below + equal:
             return pivot, cycles, below + equal - rank, rank - below
         if rank < below:

@@ -10,6 +10,7 @@ drawn anew.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ MUTATED_GENES = 4.0  # expected number of genes drawn anew in a child
 NEIGHBOUR_SHARE = 0.5  # of the mutations of a discrete gene that move to a neighbouring value
 
 
-class _Genetic:
+class _Genetic(ABC):
     """A genetic algorithm of pymoo behind the ask/tell contract."""
 
     def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
@@ -57,9 +58,9 @@ class _Genetic:
         self._algorithm.setup(problem, termination=NoTermination(), seed=seed, verbose=False)
         self._asked: Population | None = None
 
+    @abstractmethod
     def _make(self, objectives: int, population: int, **operators: Any) -> Any:
         """Return pymoo's algorithm."""
-        raise NotImplementedError
 
     def ask(self) -> Genomes:
         """Return the next generation: random at first, then children of the best."""

@@ -1,0 +1,60 @@
+"""Least squares of terms whose factors have a sign each, with a little ridge; and how well it does on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+from searchers.oracles.accuracy import Floats
+
+FOLDS, SEED = 10, 0
+
+
+def fit(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> tuple[Floats, float]:
+    """Return the factor of each term and the constant.
+
+    Parameters
+    ----------
+    counted : ndarray, shape (n, terms)
+    percent : ndarray, shape (n,)
+    signs : ndarray, shape (terms,)
+        1 where a factor may not be negative, -1 where it may not be positive.
+    ridge : float
+        On factors, with accuracies in standard deviations.
+    """
+    middle, spread = counted.mean(0), float(percent.std())
+    design = np.concatenate([(counted - middle) * signs, np.sqrt(ridge) * np.eye(len(signs))])
+    target = np.concatenate([(percent - percent.mean()) / spread, np.zeros(len(signs))])
+    factors = nnls(design, target)[0] * signs * spread
+    return factors, float(percent.mean() - middle @ factors)
+
+
+def cross_validated(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> Floats:
+    """Return what the model says of each row when fitted to others."""
+    predicted = np.empty(len(percent))
+    order = np.random.default_rng(SEED).permutation(len(percent))
+    for fold in range(FOLDS):
+        held = order[fold::FOLDS]
+        others = np.setdiff1d(order, held)
+        factors, constant = fit(counted[others], percent[others], signs, ridge)
+        predicted[held] = constant + counted[held] @ factors
+    return predicted
+
+
+def write_fitted(
+    path: Path, head: Sequence[str], factors: Floats, constant: float, names: Sequence[str], errors: Floats
+) -> None:
+    """Write a fitted model: first lines, sigma from the errors on what was held out, constant and factors."""
+    sigma = float(np.sqrt(np.mean(np.square(errors))))
+    lines = [
+        *head,
+        f"sigma = {sigma:.4g}  # points",
+        f"constant = {constant:.6g}  # %",
+        "factors = [  # points",
+        *(f"    {factor:.6g},  # {name}" for factor, name in zip(factors, names, strict=True)),
+        "]",
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
