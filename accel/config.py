@@ -8,7 +8,6 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
@@ -131,10 +130,14 @@ def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"limit": limit})
 
 
-@cache
 def limits(kind: type) -> Mapping[str, Limit]:
     """Return every field of a configuration and what it allows."""
-    return MappingProxyType({field.name: field.metadata["limit"] for field in dataclasses.fields(kind)})
+    if kind not in _LIMITS:
+        _LIMITS[kind] = MappingProxyType({field.name: field.metadata["limit"] for field in dataclasses.fields(kind)})
+    return _LIMITS[kind]
+
+
+_LIMITS: dict[type, Mapping[str, Limit]] = {}
 
 
 def check_fields(config: Any, where: str) -> None:
@@ -151,7 +154,9 @@ def check_fields(config: Any, where: str) -> None:
             accepted = limit.accept(value)
         except ValueError:
             raise ConfigError(where, name, value, str(limit)) from None
-        if accepted is not value:  # searches make thousands of configurations a second, of values that are as they should
+        if (
+            accepted is not value
+        ):  # searches make thousands of configurations a second, of values that are as they should
             object.__setattr__(config, name, accepted)
 
 

@@ -251,9 +251,7 @@ def try_tilings(
 
 
 @lean_kernel
-def try_most_promising(
-    problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally
-):
+def try_most_promising(problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally):
     """Try the waiting tiling with the least bound, so that there is something to beat; return how many still wait."""
     count -= 1
     exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from searchers.oracles.accuracy import Policy, Subject
 from searchers.oracles.quantization_noise import noise_db
 from searchers.problems.accuracy import NetworkOracle
 from searchers.problems.layer_costs import make_costs
@@ -181,6 +182,18 @@ class LayerProblem(Problem):
                 outcomes[index] = Outcome({}, answer)
             else:
                 outcomes[index] = Outcome(outcomes[index].quantities | answer)
+
+    @property
+    def oracle_name(self) -> str:
+        """What knows the accuracy; empty where nothing does."""
+        return self._oracle.content[0] if self._oracle else ""
+
+    def subject(self, genome: Sequence[float] | Genomes) -> tuple[Subject, Policy] | None:
+        """Return a candidate's network as an oracle is asked about it; None without an oracle."""
+        if self._oracle is None:
+            return None
+        rows, used = self._rows(np.asarray(genome, dtype=float)[None])
+        return self._oracle.question(self.space.candidate(genome), self._table(rows[0], used[0], 0))
 
     def _machine(self, genome: Genomes) -> Built | ConfigError:
         """Return a candidate's machine, built once for every choice of its knobs."""
