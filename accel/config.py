@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ class Whole:
 
     def accept(self, value: object) -> object:
         """Return the value if it is allowed, raise ValueError otherwise."""
+        if type(value) is int and self.low <= value <= self.high:  # nearly always, and ten times faster to tell
+            return value
         if isinstance(value, bool) or not isinstance(value, Integral) or not self.low <= int(value) <= self.high:
             raise ValueError
         return int(value)
@@ -127,9 +130,14 @@ def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"limit": limit})
 
 
-def limits(kind: type) -> dict[str, Limit]:
+def limits(kind: type) -> Mapping[str, Limit]:
     """Return every field of a configuration and what it allows."""
-    return {field.name: field.metadata["limit"] for field in dataclasses.fields(kind)}
+    if kind not in _LIMITS:
+        _LIMITS[kind] = MappingProxyType({field.name: field.metadata["limit"] for field in dataclasses.fields(kind)})
+    return _LIMITS[kind]
+
+
+_LIMITS: dict[type, Mapping[str, Limit]] = {}
 
 
 def check_fields(config: Any, where: str) -> None:
@@ -143,9 +151,13 @@ def check_fields(config: Any, where: str) -> None:
     for name, limit in limits(type(config)).items():
         value = getattr(config, name)
         try:
-            object.__setattr__(config, name, limit.accept(value))
+            accepted = limit.accept(value)
         except ValueError:
             raise ConfigError(where, name, value, str(limit)) from None
+        if (
+            accepted is not value
+        ):  # searches make thousands of configurations a second, of values that are as they should
+            object.__setattr__(config, name, accepted)
 
 
 def content_key(config: Any) -> str:

@@ -88,6 +88,7 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
     if ends is not None:
         check_whole(where, "bits.ends", ends, 1, WIDEST_BITS)
     searched, over = _read_machine(text, where)
+    prunes = _read_pruning(section_of(text, "corners", where, optional=True), over, where)
     oracle, regime = _read_oracle(text, where)
     machine = searched.machine
     if network is not None:
@@ -96,7 +97,9 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
                 where, "network", section_of(text, "network", where), f"[workload]: what {machine.name} runs"
             )
         asked = NetworkOracle(oracle, regime, network) if oracle else None
-        return LayerProblem(network, bits, searched, per_block=per == "block", end_bits=ends, oracle=asked, over=over)
+        layers = LayerProblem(network, bits, searched, per_block=per == "block", end_bits=ends, oracle=asked, over=over)
+        layers.prunes = prunes
+        return layers
     for section in ("network", "bits"):
         if section in text:
             raise StudyError(where, section, text[section], "no such section beside [workload]")
@@ -104,7 +107,9 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
         raise StudyError(where, "workload", text["workload"], f"[network]: what {machine.name} runs")
     workload, name = _read_workload(text, machine, where)
     attention = AttentionOracle(oracle, regime, name) if oracle else None
-    return WorkloadProblem(workload, searched, oracle=attention, over=over)
+    problem = WorkloadProblem(workload, searched, oracle=attention, over=over)
+    problem.prunes = prunes
+    return problem
 
 
 def read_network(section: Mapping[str, object], where: str) -> SearchedNetwork:
@@ -209,7 +214,7 @@ def _read_machine(text: Mapping[str, Any], where: str) -> tuple[SearchedMachine,
 def _read_corners(
     section: Mapping[str, Any], allowed: Mapping[str, Limit], chosen: set[str], where: str
 ) -> tuple[tuple[Mapping[str, object], ...], str]:
-    check_keys(section, ("over", "machine"), where, "corners.")
+    check_keys(section, ("over", "machine", "prune"), where, "corners.")
     over = section.get("over", WORST)
     check_name(where, "corners.over", over, (WORST, MEAN))
     corners = section.get("machine", [{}])
@@ -225,6 +230,16 @@ def _read_corners(
             except ValueError:
                 raise StudyError(where, f"corners.machine.{field}", value, str(allowed[field])) from None
     return tuple(corners), over
+
+
+def _read_pruning(section: Mapping[str, Any], over: str, where: str) -> bool:
+    """Return whether corners are pruned."""
+    prune = section.get("prune", False)
+    if not isinstance(prune, bool):
+        raise StudyError(where, "corners.prune", prune, "true or false")
+    if prune and over != WORST:
+        raise StudyError(where, "corners.prune", prune, f'false, or over = "{WORST}": a mean needs all corners')
+    return prune
 
 
 def _read_oracle(text: Mapping[str, Any], where: str) -> tuple[Oracle | None, str]:

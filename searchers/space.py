@@ -239,3 +239,17 @@ class Space:
             else:
                 chosen[name] = knob.value(genes[0])
         return chosen
+
+    def genome(self, candidate: Mapping[str, object]) -> Genomes:
+        """Return the genome, shape (genes,), that stands for discrete values by knob; genes of other knobs are 0.
+
+        Raises
+        ------
+        ValueError
+            If a value is none that can be chosen.
+        """
+        genome = np.zeros(len(self))
+        for name, value in candidate.items():
+            options, parts = self.options(name).tolist(), value if isinstance(value, tuple) else (value,)
+            genome[self.genes(name)] = [options.index(part) for part in parts]
+        return genome

@@ -98,8 +98,8 @@ class Study:
         ]
 
     def feasible(self, outcome: Outcome) -> bool:
-        """Return whether a candidate could be built and run, and meets every constraint."""
-        return bool(outcome.quantities) and self.violation(outcome) == 0.0
+        """Return whether a candidate could be built and run, and meets every constraint wherever it has to."""
+        return bool(outcome.quantities) and not outcome.is_bound and self.violation(outcome) == 0.0
 
     def violation(self, outcome: Outcome) -> float:
         """Return how much a candidate lacks of meeting every constraint; 0 when it meets them."""

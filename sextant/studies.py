@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from searchers.corners import summary
 from searchers.evaluation.execution import Execution
 from searchers.pictures.figures import draw_report, draw_study
 from searchers.quantities import QUANTITIES
@@ -96,6 +97,8 @@ def run_and_show(study: Study, folder: Path, workers: Execution) -> None:
     run = study.problem.run(front[chosen].genome)
     pictures = [*draw_study(study, points, folder), *draw_report(run.roofline, run.report, folder)]
     click.echo(f"\n★ again: {again}")
+    if study.problem.prunes:
+        click.echo(f"corners:  {summary(study, points)}")
     click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
     for picture in pictures:
         click.echo(f"picture:  {picture}")

@@ -25,8 +25,8 @@ class SearchEffort:
     Attributes
     ----------
     space : int
-        Tilings times 120 loop orders, over all layers: of the published space those whose tiles fit the buffers, of
-        the wide one all.
+        Tilings times 120 loop orders, over all layers: of the published space those whose tiles fit the buffers (with
+        bounds, less those that were left out unseen), of the wide one all.
     evaluated : int
         Mappings whose cycles and energy were computed; the others were proven equal or worse.
     """

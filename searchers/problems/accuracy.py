@@ -53,14 +53,14 @@ class NetworkOracle(AskedOracle):
 
     def ask(self, candidates: Sequence[Candidate], tables: Sequence[LayerTable]) -> list[Answer]:
         """Return what is known of candidates with their layers."""
-        subjects = []
-        for candidate, table in zip(candidates, tables, strict=True):
-            choice = {
-                name.removeprefix(NETWORK): value for name, value in candidate.items() if name.startswith(NETWORK)
-            }
-            subjects.append(Subject(self._network.names[0], self._network.architecture(choice), table.with_batch(1)))
-        policies = [self._policy(candidate, table) for candidate, table in zip(candidates, tables, strict=True)]
-        return self.answers(subjects, policies)
+        questions = [self.question(*both) for both in zip(candidates, tables, strict=True)]
+        return self.answers([subject for subject, _ in questions], [policy for _, policy in questions])
+
+    def question(self, candidate: Candidate, table: LayerTable) -> tuple[Subject, Policy]:
+        """Return a candidate's network and its widths as the oracle is asked about them."""
+        choice = {name.removeprefix(NETWORK): value for name, value in candidate.items() if name.startswith(NETWORK)}
+        subject = Subject(self._network.names[0], self._network.architecture(choice), table.with_batch(1))
+        return subject, self._policy(candidate, table)
 
     def _policy(self, candidate: Candidate, table: LayerTable) -> Policy:
         if self._regime == FP32:

@@ -61,6 +61,15 @@ class SearchedMachine:
         return tuple(configure(self.base, chosen | dict(corner), "candidate") for corner in self.corners)
 
     @property
+    def corner_names(self) -> tuple[str, ...]:
+        """What is changed at every corner, as text; empty where nothing is."""
+        return tuple(", ".join(f"{field}={value}" for field, value in corner.items()) for corner in self.corners)
+
+    def situation_names(self, workloads: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of every workload at every corner."""
+        return tuple(f"{name} at {corner}" if corner else name for name in workloads for corner in self.corner_names)
+
+    @property
     def content(self) -> dict[str, object]:
         """What decides the results beside the study's text: the presets' numbers, by name."""
         return {name: content_key(config) for name, config in self.machine.presets.items()}
@@ -82,6 +91,10 @@ class Problem(ABC):
         Hash of what files held that the study names, empty where there are none.
     over : str
         ``worst`` or ``mean``.
+    situation_names : tuple of str
+        In the order of ``situations``.
+    prunes : bool
+        Whether a study evaluates candidates only in the situations that still distinguish, see ``searchers.corners``.
     """
 
     space: Space
@@ -89,6 +102,8 @@ class Problem(ABC):
     quantities: tuple[str, ...]
     content: str
     over: str
+    situation_names: tuple[str, ...]
+    prunes: bool = False
 
     @abstractmethod
     def evaluate(self, genomes: Genomes) -> list[Outcome]:
@@ -98,6 +113,10 @@ class Problem(ABC):
         ----------
         genomes : ndarray, shape (n, genes)
         """
+
+    @abstractmethod
+    def evaluate_in(self, genomes: Genomes, situation: int) -> list[Outcome]:
+        """Evaluate candidates in one situation, by its place in ``situation_names``."""
 
     @abstractmethod
     def situations(self, genome: Sequence[float] | Genomes) -> list[tuple[Any, Any]]:

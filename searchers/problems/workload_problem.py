@@ -39,10 +39,13 @@ class SearchedWorkload(Protocol):
         What they are generated from, without prefix.
     content : str
         Hash of the files that are named, empty where there are none.
+    titles : tuple of str
+        What to call the workloads, whatever is chosen of them.
     """
 
     knobs: dict[str, Element]
     content: str
+    titles: tuple[str, ...]
 
     def names(self, choice: Mapping[str, Any]) -> tuple[str, ...]:
         """Return what the workloads of a choice are called; equal names are equal workloads."""
@@ -72,6 +75,7 @@ class NamedWorkloads:
 
     def __init__(self, machine: Machine, names: Sequence[str], options: Mapping[str, Element]) -> None:
         self._machine, self._names, self.knobs = machine, tuple(names), dict(options)
+        self.titles = self._names
         files = [Path(name) for name in names if Path(name).is_file()]
         self.content = hash_of(*(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)) if files else ""
 
@@ -101,6 +105,7 @@ class GeneratedTransformer:
     """
 
     content = ""
+    titles: tuple[str, ...] = ("transformer",)
     SIZES = ("layers", "heads", "head_dim", "feed_forward", "length")
 
     def __init__(self, sizes: Mapping[str, int | Element], seed: int) -> None:
@@ -170,6 +175,7 @@ class WorkloadProblem(Problem):
         knobs: dict[str, Knob] = {f"{WORKLOAD}{name}": element for name, element in workload.knobs.items()}
         knobs |= {f"{MACHINE}{name}": element for name, element in searched.knobs.items()}
         self.space = Space(knobs)
+        self.situation_names = searched.situation_names(workload.titles)
         self._opened: dict[str, Any] = {}
         self._plans: dict[tuple[object, ...], Any] = {}
 
@@ -199,11 +205,15 @@ class WorkloadProblem(Problem):
 
     def evaluate(self, genomes: Genomes) -> list[Outcome]:
         """Evaluate candidates one after another."""
-        return [self._evaluate(genome) for genome in genomes]
+        return [self._evaluate(genome, slice(None)) for genome in genomes]
 
-    def _evaluate(self, genome: Genomes) -> Outcome:
+    def evaluate_in(self, genomes: Genomes, situation: int) -> list[Outcome]:
+        """Evaluate candidates one after another, on one workload at one corner."""
+        return [self._evaluate(genome, slice(situation, situation + 1)) for genome in genomes]
+
+    def _evaluate(self, genome: Genomes, chosen: slice) -> Outcome:
         try:
-            situations = self.situations(genome)
+            situations = self.situations(genome)[chosen]
             reports = [self._run(config, workload) for config, workload in situations]
         except (ConfigError, WorkloadError) as error:
             return unbuildable(error)

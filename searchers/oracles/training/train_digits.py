@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
+from searchers.oracles.digits import COLUMNS, words_of
 from searchers.oracles.quantizers import IMAGE_STEP
 from searchers.oracles.training import corrupted_digits
 from searchers.oracles.training.residual_network import ResidualNetwork
@@ -32,7 +33,6 @@ TRAIN_CORRUPTIONS, TRAIN_SEED = 12, 20240606
 NETWORKS_SEED = 20240609
 CHANGED = 0.25  # share of the blocks of a uniform policy that get other widths
 TESTED_AT_ONCE = 512
-COLUMNS = ("network", "seed", "depths", "kernels", "expansions", "kept_quarters", "activations", "weights")
 MEASURED = ("correct", "tested")
 
 Images = tuple[Tensor, Tensor]
@@ -92,9 +92,16 @@ def classes(network: ResidualNetwork, pixels: Tensor) -> Tensor:
         return torch.cat([network(part).argmax(1) for part in pixels.split(TESTED_AT_ONCE)])
 
 
-def digits(values: tuple[float, ...]) -> str:
-    """Write values below ten as one word."""
-    return "".join(str(int(value)) for value in values)
+def measure(architecture: Architecture, bits: Bits, seed: int, images: tuple[Images, Images]) -> tuple[int, int]:
+    """Train a network and return how many of the images to test on it sees right, and how many there are."""
+    (pixels, labels), network = images[1], train(architecture, bits, seed, images[0])
+    return int((classes(network, pixels) == labels).sum()), len(labels)
+
+
+def train_the_same_everywhere() -> None:
+    """Have PyTorch add in one order."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
 
 
 @click.command()
@@ -103,10 +110,9 @@ def digits(values: tuple[float, ...]) -> str:
 @click.option("--seeds", default=2, help="How often each is trained.")
 def main(table: Path, networks: int, seeds: int) -> None:
     """Train what is missing in TABLE."""
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    train_the_same_everywhere()
     finished = set(finished_rows(table, "network", "seed"))
-    to_train, to_test = load_images()
+    images = load_images()
     with table.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
@@ -115,12 +121,7 @@ def main(table: Path, networks: int, seeds: int) -> None:
             if (index, seed) in finished:
                 continue
             architecture, bits = draw_network(index)
-            network = train(architecture, bits, seed, to_train)
-            correct = int((classes(network, to_test[0]) == to_test[1]).sum())
-            quarters = tuple(4 * keep for keep in architecture.keeps)
-            described = architecture.depths, architecture.kernels, architecture.expansions, quarters
-            words = [digits(values) for values in (*described, bits.activations, bits.weights)]
-            writer.writerow((index, seed, *words, correct, len(to_test[1])))
+            writer.writerow((index, seed, *words_of(architecture, bits), *measure(architecture, bits, seed, images)))
             file.flush()
             os.fsync(file.fileno())
 
