@@ -30,8 +30,11 @@ demo: $(READY)
 	rm -rf build/demo
 	$(BIN)/sextant cosearch examples/edge_vision.toml --out build/demo --workers 2
 
+# A file's tests stay together, so that what it prepares once is prepared once; which file runs where changes no result.
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
+
 test: $(DEVELOPED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 drill: $(DEVELOPED)
 	$(BIN)/python -m pytest -m drill
