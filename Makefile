@@ -45,7 +45,8 @@ lint: $(DEVELOPED)
 	$(BIN)/mypy
 
 docs: $(DEVELOPED)
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
+	$(BIN)/python -m sphinx -b coverage -W --keep-going -q -d build/doctrees docs build/docs_coverage
 
 bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.mapping_speed
