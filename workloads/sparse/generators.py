@@ -255,7 +255,7 @@ def distinct(keys: Indices) -> Indices:
 
 
 def drawn(keys: Indices, rows: int, columns: int, generator: np.random.Generator) -> sparse.csr_array:
-    """Return the matrix with an element at every key (n,), ``row * columns + column``, its values 1..9 drawn at random."""
+    """Return the matrix with an element at every key (n,), ``row * columns + column``, values 1..9 at random."""
     keys = distinct(keys)
     values = generator.integers(1, LARGEST_VALUE + 1, len(keys)).astype(np.float64)
     return from_sorted(keys // columns, keys % columns, values, (rows, columns))

@@ -47,7 +47,7 @@ def cross_validated(counted: Floats, percent: Floats, signs: Floats, ridge: floa
 def write_fitted(
     path: Path, head: Sequence[str], factors: Floats, constant: float, names: Sequence[str], errors: Floats
 ) -> None:
-    """Write a fitted model: first lines, sigma from the errors [points] (rows,) on what was held out, factors (terms,)."""
+    """Write a fitted model: first lines, sigma from the errors (rows,) on what was held out, factors (terms,)."""
     sigma = float(np.sqrt(np.mean(np.square(errors))))
     lines = [
         *head,
