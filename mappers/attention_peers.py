@@ -65,7 +65,7 @@ def _shares(config: Config, workload: Attention, layer: LayerAttention) -> tuple
 
 
 def search(q: npt.NDArray[np.float64], k: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.bool_]:
-    """Return which keys A3's greedy search calls candidates: they score above 0.
+    """Return which of k (keys, head_dim) A3's search calls candidates for q (head_dim,): they score above 0.
 
     A step takes, of the products of an element of the query and one of a key, the largest that is left, if it is
     positive, and the least, if it is negative; a key scores what was taken of it. There are ``share`` steps a key. If

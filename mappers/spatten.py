@@ -172,7 +172,7 @@ def request_plan(table: RequestTable) -> RequestPlan:
 
 
 def first_of_pairs(key_bits: Integers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Tell which requests are not the second of two consecutive ones of 6 bits."""
+    """Tell which requests, by their bits (requests,), are not the second of two consecutive ones of 6 bits."""
     paired = key_bits == PAIRED_BITS
     at = np.arange(len(paired))
     run_begin = np.maximum.accumulate(np.where(paired, -1, at)) + 1

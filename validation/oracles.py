@@ -89,7 +89,7 @@ def held_out_digits() -> tuple[Floats, Floats, dict[str, Floats]]:
 
 
 def margins(predicted: Floats, percent: Floats, proxy: Floats) -> Floats:
-    """Return by how much the model's rank correlation is above the proxy's, for networks drawn again and again."""
+    """Return by how much the model ranks networks (n,) better than the proxy, for networks drawn again and again."""
     random = np.random.default_rng(SEED)
     draws = (random.integers(len(percent), size=len(percent)) for _ in range(BOOTSTRAPS))
     return np.array([_spearman(predicted[d], percent[d]) - _spearman(proxy[d], percent[d]) for d in draws])
@@ -109,7 +109,7 @@ def held_out_drop() -> tuple[Floats, Floats, np.ndarray[tuple[int], np.dtype[np.
 
 
 def others_sigma(errors: Floats) -> Floats:
-    """Return the root mean square of all errors but one's own, so that no error widens its own interval."""
+    """Return the root mean square of all errors (n,) but one's own, so that no error widens its own interval."""
     squares = np.square(errors)
     sigma: Floats = np.sqrt((squares.sum() - squares) / (len(errors) - 1))
     return sigma

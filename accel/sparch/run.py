@@ -291,7 +291,7 @@ def no_cycles() -> IndexArray:
 
 
 def named(events: IndexArray) -> dict[str, int]:
-    """Return events by name."""
+    """Return events, shape (EVENTS,), by name."""
     return dict(zip(EVENTS, events.tolist(), strict=True))
 
 

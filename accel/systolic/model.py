@@ -126,7 +126,10 @@ def operands(plan: Plan, index: int, seed: int) -> tuple[IntArray, IntArray]:
 
 
 def count_layer(config: Config, product: IntArray, layer: IntArray, dataflow: str) -> dict[str, int]:
-    """Count all products of one layer with a dataflow: ``kernels.COUNTERS`` by name."""
+    """Count all products of one layer with a dataflow: ``kernels.COUNTERS`` by name.
+
+    ``product`` is a row (columns,) of a plan, ``layer`` one (columns,) of a layer table.
+    """
     m, n, k, repeats = (int(product[column]) for column in (M, N, K, REPEATS))
     counted = np.zeros(len(kernels.COUNTERS), np.int64)
     half_bits = config.sram_bytes * BITS_PER_BYTE // 2

@@ -56,7 +56,7 @@ class StudyEnvironment(gymnasium.Env[Observation, Observation]):  # type: ignore
         return self._seen(), {}
 
     def step(self, action: Observation) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Choose the next gene; after the last one the candidate is evaluated and ``info`` holds its quantities."""
+        """Choose the next gene by an action (1,); after the last ``info`` holds the candidate's quantities."""
         self._actions = np.append(self._actions, [[float(np.asarray(action).reshape(()))]], axis=1)
         if self._actions.shape[1] < self._walk.steps:
             return self._seen(), 0.0, False, False, {}

@@ -73,13 +73,13 @@ def _joined(widths: Sequence[tuple[int, ...]]) -> Floats:
 
 
 def points_lost(noise: Floats, reference: Floats) -> Floats:
-    """Return how many points a noise costs networks of a certain accuracy."""
+    """Return how many points a noise costs networks of a certain accuracy [%], each of shape (networks,)."""
     lost: Floats = reference * -np.expm1(-noise / reference)
     return lost
 
 
 def doubt(lost: Floats) -> Floats:
-    """Return the standard deviation of points lost."""
+    """Return the standard deviation of points lost, shape (networks,)."""
     sigma: Floats = np.maximum(LEAST_SIGMA, SIGMA_SHARE * lost)
     return sigma
 

@@ -154,7 +154,7 @@ class _BlockFamily:
 
 
 def used_by_depth(blocks: IntArray, most_blocks: int, depths: Sequence[int]) -> Condition:
-    """Return when blocks are used, each stage having its depth; what is outside the blocks, -1, always is."""
+    """Return when blocks (layers,) are used, each stage having its depth; what is outside the blocks, -1, always is."""
     stages = tuple(int(max(block, 0)) // most_blocks for block in blocks)
     accepted = tuple(frozenset(depth for depth in depths if depth > place) for place in _within(blocks, most_blocks))
     return Condition("depth", stages, accepted)

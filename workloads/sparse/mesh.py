@@ -47,7 +47,7 @@ class Mesh:
         Parameters
         ----------
         rows : int
-        lengths : array of int64
+        lengths : array of int64, shape (rows that are not empty,)
             Elements of each row that is not empty. Empty ones stand anywhere, and nothing is joined with them.
         multiplies : int, optional
             Not needed: in a symmetric pattern the lengths fix it.

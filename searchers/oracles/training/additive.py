@@ -33,7 +33,7 @@ def fit(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> tuple[
 
 
 def cross_validated(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> Floats:
-    """Return what the model says of each row when fitted to others."""
+    """Return what the model says [%], shape (rows,), of each row when fitted to others; arguments as of ``fit``."""
     predicted = np.empty(len(percent))
     order = np.random.default_rng(SEED).permutation(len(percent))
     for fold in range(FOLDS):
@@ -47,7 +47,7 @@ def cross_validated(counted: Floats, percent: Floats, signs: Floats, ridge: floa
 def write_fitted(
     path: Path, head: Sequence[str], factors: Floats, constant: float, names: Sequence[str], errors: Floats
 ) -> None:
-    """Write a fitted model: first lines, sigma from the errors on what was held out, constant and factors."""
+    """Write a fitted model: first lines, sigma from the errors (rows,) on what was held out, factors (terms,)."""
     sigma = float(np.sqrt(np.mean(np.square(errors))))
     lines = [
         *head,

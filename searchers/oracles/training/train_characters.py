@@ -68,7 +68,7 @@ def draw_policy(index: int) -> Keep:
 
 
 def train(seed: int, windows: Windows, labels: Integers) -> dict[str, np.ndarray]:
-    """Train one network and return its values."""
+    """Train one network on windows (n, length) and their labels (n,); return its values."""
     import torch
     from torch.nn import functional
 

@@ -55,7 +55,7 @@ def draw_network(index: int) -> tuple[Architecture, Bits]:
 
 
 def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
-    """Return pixels and labels for the network."""
+    """Return pixels, shape (images, 1, height, width), and labels (images,) for the network."""
     pixels, labels = corrupted
     return torch.from_numpy(pixels.astype(np.float32) * np.float32(IMAGE_STEP))[:, None], torch.from_numpy(labels)
 
