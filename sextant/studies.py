@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -57,7 +58,10 @@ def raise_budget(folder: Path, budget: int | None) -> Study:
 
 def keep_options(study: Study, folder: Path) -> None:
     """Write the options a study is run with."""
-    write_whole(folder / OPTIONS, f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n')
+    text = f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n'
+    if study.oracle_file:
+        text += f"oracle_file = {json.dumps(study.oracle_file, ensure_ascii=False)}\n"
+    write_whole(folder / OPTIONS, text)
 
 
 @contextmanager
