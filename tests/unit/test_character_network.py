@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from searchers.oracles.accuracy import Keep
-from searchers.oracles.character_network import LENGTH, machine, shipped
+from searchers.oracles.attention_network import machine
+from searchers.oracles.character_network import LENGTH, shipped
 from searchers.oracles.characters import TABLE
 from searchers.oracles.training.rows import finished_rows
 from workloads.errors import ConfigError

@@ -12,20 +12,23 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
 from searchers.oracles.quantizers import IMAGE_STEP
 from searchers.oracles.training import corrupted_digits
-from searchers.oracles.training.residual_network import ResidualNetwork
+from searchers.oracles.training.extra import need
 from searchers.oracles.training.rows import finished_rows
 from workloads.networks.tiny_residual import BITS, BLOCKS, DEPTHS, EXPANSIONS, KEEPS, KERNELS, STAGES, Architecture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
 
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 120, 64, 0.04, 0.01, 0.25
 TRAIN_CORRUPTIONS, TRAIN_SEED = 12, 20240606
@@ -35,7 +38,7 @@ TESTED_AT_ONCE = 512
 COLUMNS = ("network", "seed", "depths", "kernels", "expansions", "kept_quarters", "activations", "weights")
 MEASURED = ("correct", "tested")
 
-Images = tuple[Tensor, Tensor]
+Images: TypeAlias = "tuple[Tensor, Tensor]"
 
 
 def draw_network(index: int) -> tuple[Architecture, Bits]:
@@ -56,6 +59,8 @@ def draw_network(index: int) -> tuple[Architecture, Bits]:
 
 def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
     """Return pixels and labels for the network."""
+    import torch
+
     pixels, labels = corrupted
     return torch.from_numpy(pixels.astype(np.float32) * np.float32(IMAGE_STEP))[:, None], torch.from_numpy(labels)
 
@@ -71,6 +76,11 @@ def load_images() -> tuple[Images, Images]:
 
 def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> ResidualNetwork:
     """Train one network from scratch."""
+    import torch
+    from torch.nn import functional
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
+
     torch.manual_seed(seed)
     pixels, labels = images
     network = ResidualNetwork(architecture, bits)
@@ -88,6 +98,8 @@ def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> 
 
 def classes(network: ResidualNetwork, pixels: Tensor) -> Tensor:
     """Return the class a trained network sees in every image."""
+    import torch
+
     with torch.no_grad():
         return torch.cat([network(part).argmax(1) for part in pixels.split(TESTED_AT_ONCE)])
 
@@ -103,6 +115,9 @@ def digits(values: tuple[float, ...]) -> str:
 @click.option("--seeds", default=2, help="How often each is trained.")
 def main(table: Path, networks: int, seeds: int) -> None:
     """Train what is missing in TABLE."""
+    need("torch", "sklearn")
+    import torch
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     finished = set(finished_rows(table, "network", "seed"))
