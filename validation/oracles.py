@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from accel.config import read_toml
@@ -18,7 +19,7 @@ from searchers.oracles import characters, digits, imagenet
 from searchers.oracles.accuracy import Floats
 from searchers.oracles.proxies import PROXIES
 from searchers.oracles.published import quantized_pairs
-from searchers.oracles.quantization_drop import doubt
+from searchers.oracles.quantization_drop import QUANTIZED, doubt
 from searchers.oracles.training import fit_characters, fit_digits, fit_drop
 from workloads.networks.tiny_residual import TinyResidual, layer_bits
 
@@ -31,7 +32,8 @@ def measure() -> Mapping[str, float]:
     predicted, percent, proxies = held_out_digits()
     margin = margins(predicted, percent, proxies["bit_operations"])
     seen, reached = fit_characters.cross_validated(characters.measured())
-    lost, true, _ = held_out_drop()
+    lost, true, sigma, regimes = held_out_drop()
+    inside = np.abs(lost - true) <= 2 * sigma
     fitted = read_toml(imagenet.FITTED)
     return {
         "digits_spearman": _spearman(predicted, percent),
@@ -40,7 +42,8 @@ def measure() -> Mapping[str, float]:
         "characters_spearman": _spearman(seen, reached),
         "characters_coverage": _coverage(seen - reached, others_sigma(seen - reached)),
         "imagenet_left_out_rmse": float(fitted["surrogate"]["left_out_rmse"]),
-        "drop_coverage": _coverage(lost - true, doubt(lost)),
+        "drop_coverage": float(inside.mean()),
+        **{f"drop_{regime}_coverage": float(inside[regimes == regime].mean()) for regime in QUANTIZED},
     }
 
 
@@ -64,11 +67,11 @@ def details() -> list[dict[str, str]]:
     for kind in ("surrogate", "predictor"):
         count, rmse = fitted[kind]["networks"], fitted[kind]["left_out_rmse"]
         rows.append({"tier": f"imagenet {kind}, left-out published networks", "n": str(count), "RMSE": f"{rmse:.2f}"})
-    lost, true, regimes = held_out_drop()
-    for regime in dict.fromkeys(regimes.tolist()):
+    lost, true, sigma, regimes = held_out_drop()
+    for regime in QUANTIZED:
         of = regimes == regime
-        rows.append(_row(f"drop, {regime}, left-out networks", lost[of], true[of], doubt(lost)[of]))
-    rows.append(_row("drop, all, left-out networks", lost, true, doubt(lost)))
+        rows.append(_row(f"drop, {regime}, left-out networks", lost[of], true[of], sigma[of]))
+    rows.append(_row("drop, all, left-out networks", lost, true, sigma))
     return rows
 
 
@@ -96,16 +99,24 @@ def margins(predicted: Floats, percent: Floats, proxy: Floats) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def held_out_drop() -> tuple[Floats, Floats, np.ndarray[tuple[int], np.dtype[np.str_]]]:
-    """Return the points each published pair loses by a model fitted without its network, those it lost, its regime."""
+def held_out_drop() -> tuple[Floats, Floats, Floats, npt.NDArray[np.str_]]:
+    """Return what each published pair loses, and with what doubt, by a model fitted without its network; what it lost.
+
+    Returns
+    -------
+    lost, true, sigma : ndarray of float64
+    regimes : ndarray of str
+    """
     pairs = quantized_pairs()
-    lost = np.zeros(len(pairs))
+    lost, sigma = np.zeros(len(pairs)), np.zeros(len(pairs))
     for network in {pair.network for pair in pairs}:
         held = [index for index, pair in enumerate(pairs) if pair.network == network]
         sensitivity = fit_drop.fit([pair for pair in pairs if pair.network != network])
+        least = np.array([sensitivity.least_sigma[pairs[index].regime] for index in held])
         lost[held] = fit_drop.lost(sensitivity, [pairs[index] for index in held])
+        sigma[held] = doubt(lost[held], least)
     true = np.array([pair.reference - pair.value for pair in pairs])
-    return lost, true, np.array([pair.regime for pair in pairs])
+    return lost, true, sigma, np.array([pair.regime for pair in pairs])
 
 
 def others_sigma(errors: Floats) -> Floats:

@@ -5,7 +5,9 @@ a sensitivity that depends on how the widths were reached; the noise of dense la
 depthwise ones too and counts ``depthwise`` times as much. A network of the accuracy A loses A (1 - exp(-noise/A)):
 about the noise while that is small, never more than all. The seven numbers are fitted by ``training/fit_drop.py``; with
 training, published pairs do not tell weights from activations. How a network was quantized moves its accuracy more than
-the bits, and below 4 bits two methods of one regime differ by as much as the drop itself.
+the bits, and below 4 bits two methods of one regime differ by as much as the drop itself. Some networks lose points at
+8 bits where others lose nothing, if ranges are taken as they are: so each regime has a least standard deviation, that
+with which as many fitted pairs are inside two as of a normal distribution would be.
 """
 
 from __future__ import annotations
@@ -49,11 +51,14 @@ class Sensitivity:
         By regime: points per unit of noise power.
     depthwise : float
         How much more the noise of depthwise layers counts than that of dense ones.
+    least_sigma : mapping of str to float
+        By regime: least standard deviation of what is lost [points].
     """
 
     weights: Mapping[str, float]
     activations: Mapping[str, float]
     depthwise: float
+    least_sigma: Mapping[str, float]
 
     def noise(self, tables: Sequence[LayerTable], policies: Sequence[Bits], regime: str) -> Floats:
         """Return the weighted noise of networks whose layers have the widths of policies, shape (n,)."""
@@ -78,16 +83,16 @@ def points_lost(noise: Floats, reference: Floats) -> Floats:
     return lost
 
 
-def doubt(lost: Floats) -> Floats:
+def doubt(lost: Floats, least: Floats | float) -> Floats:
     """Return the standard deviation of points lost."""
-    sigma: Floats = np.maximum(LEAST_SIGMA, SIGMA_SHARE * lost)
+    sigma: Floats = np.maximum(least, SIGMA_SHARE * lost)
     return sigma
 
 
 def read_sensitivity() -> Sensitivity:
     """Return the fitted numbers that are shipped."""
     fitted = read_toml(FITTED)
-    return Sensitivity(fitted["weights"], fitted["activations"], fitted["depthwise"])
+    return Sensitivity(fitted["weights"], fitted["activations"], fitted["depthwise"], fitted["least_sigma"])
 
 
 class QuantizationDrop(Oracle):
@@ -121,7 +126,7 @@ class QuantizationDrop(Oracle):
         if known:
             noise[known] = self._sensitivity.noise(tables, widths, regime)
         lost = points_lost(noise, reference)
-        sigma = doubt(lost)
+        sigma = doubt(lost, self._sensitivity.least_sigma[regime])
         return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), refused=refused)
 
     def _estimate(self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str) -> Estimates:

@@ -1,1 +1,1 @@
-"""Scripts that make the measured tables and fit models to them; training needs the extra ``train``, fitting does not."""
+"""Scripts that make the measured tables and fit models to them; training needs the extra ``train``, fitting nothing."""
