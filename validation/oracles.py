@@ -1,26 +1,31 @@
 """The accuracy oracles on what they were not fitted to: held-out networks, policies and published pairs.
 
-Models of the measured tables are fitted to nine tenths of the networks and asked about the rest, ten times. The
-quantization drop is fitted again and again, each time without one published network. Of the ImageNet surrogate the
-errors that its fit left are reported (``training/fit_imagenet.py``): what it is fitted to is not shipped.
+Models of the digits are fitted to nine tenths of the networks and asked about the rest, ten times; those of attention
+to nine tenths of the policies and all networks but one, and asked about that one under the rest. The quantization drop
+is fitted again and again, each time without one published network. Of the ImageNet surrogate the errors that its fit
+left are reported (``training/fit_imagenet.py``): what it is fitted to is not shipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from accel.config import read_toml
-from searchers.oracles import characters, digits, imagenet
+from searchers.oracles import digits, imagenet
 from searchers.oracles.accuracy import Floats
+from searchers.oracles.characters import Characters
+from searchers.oracles.language import Language
+from searchers.oracles.policy_model import PolicyModel
 from searchers.oracles.proxies import PROXIES
 from searchers.oracles.published import quantized_pairs
 from searchers.oracles.quantization_drop import QUANTIZED, doubt
-from searchers.oracles.training import fit_characters, fit_digits, fit_drop
+from searchers.oracles.training import fit_digits, fit_drop, fit_policies
 from workloads.networks.tiny_residual import TinyResidual, layer_bits
 
 BOOTSTRAPS, SEED = 2000, 0
@@ -31,7 +36,6 @@ def measure() -> Mapping[str, float]:
     """Return our value of every number in ``published/oracles.toml``, by id."""
     predicted, percent, proxies = held_out_digits()
     margin = margins(predicted, percent, proxies["bit_operations"])
-    seen, reached = fit_characters.cross_validated(characters.measured())
     lost, true, sigma, regimes = held_out_drop()
     inside = np.abs(lost - true) <= 2 * sigma
     fitted = read_toml(imagenet.FITTED)
@@ -39,8 +43,8 @@ def measure() -> Mapping[str, float]:
         "digits_spearman": _spearman(predicted, percent),
         "digits_coverage": _coverage(predicted - percent, others_sigma(predicted - percent)),
         "digits_margin": float(np.percentile(margin, INTERVAL[0])),
-        "characters_spearman": _spearman(seen, reached),
-        "characters_coverage": _coverage(seen - reached, others_sigma(seen - reached)),
+        **_attention(Characters),
+        **_attention(Language),
         "imagenet_left_out_rmse": float(fitted["surrogate"]["left_out_rmse"]),
         "drop_coverage": float(inside.mean()),
         **{f"drop_{regime}_coverage": float(inside[regimes == regime].mean()) for regime in QUANTIZED},
@@ -61,8 +65,7 @@ def details() -> list[dict[str, str]]:
     ]  # fmt: skip
     first, second = (np.array([network.percent[seed] for network in digits.measured()]) for seed in (0, 1))
     rows.append(_row("digits, one seed by the other", first, second, None))
-    seen, reached = fit_characters.cross_validated(characters.measured())
-    rows.append(_row("characters, held-out policies", seen, reached, others_sigma(seen - reached)))
+    rows += [row for kind in (Characters, Language) for row in _attention_rows(kind)]
     fitted = read_toml(imagenet.FITTED)
     for kind in ("surrogate", "predictor"):
         count, rmse = fitted[kind]["networks"], fitted[kind]["left_out_rmse"]
@@ -96,6 +99,32 @@ def margins(predicted: Floats, percent: Floats, proxy: Floats) -> Floats:
     random = np.random.default_rng(SEED)
     draws = (random.integers(len(percent), size=len(percent)) for _ in range(BOOTSTRAPS))
     return np.array([_spearman(predicted[d], percent[d]) - _spearman(proxy[d], percent[d]) for d in draws])
+
+
+def _attention(kind: type[PolicyModel]) -> dict[str, float]:
+    """Return a measured attention oracle's numbers, on networks and policies that it was not fitted to."""
+    seen, reached = fit_policies.cross_validated(kind)
+    return {
+        f"{kind.name}_spearman": _by_network(seen, reached),
+        f"{kind.name}_coverage": _coverage((seen - reached).ravel(), others_sigma((seen - reached).ravel())),
+    }
+
+
+def _attention_rows(kind: type[PolicyModel]) -> list[dict[str, str]]:
+    seen, reached = fit_policies.cross_validated(kind)
+    errors = (seen - reached).ravel()
+    ranked = {"Spearman": f"{_by_network(seen, reached):.3f}"}
+    one_by_another = np.mean([_spearman(*pair) for pair in combinations(reached.T, 2)])
+    return [
+        _row(f"{kind.name}, held-out networks and policies", seen.ravel(), reached.ravel(), others_sigma(errors))
+        | ranked,
+        {"tier": f"{kind.name}, one network by another", "n": str(len(reached)), "Spearman": f"{one_by_another:.3f}"},
+    ]
+
+
+def _by_network(seen: Floats, reached: Floats) -> float:
+    """Return how well policies of one network are ranked, averaged over networks."""
+    return float(np.mean([_spearman(*pair) for pair in zip(seen.T, reached.T, strict=True)]))
 
 
 @lru_cache(maxsize=1)

@@ -31,13 +31,14 @@ from searchers.oracles.accuracy import (
     Policy,
     Subject,
 )
-from workloads.layers import KIND, KINDS, LayerTable
+from workloads.layers import KIND, KINDS, OUT_C, LayerTable
 
 FITTED = Path(__file__).parent / "fitted" / "quantization_drop.toml"
 QUANTIZED = (PTQ_MINMAX, PTQ_RECONSTRUCTION, QAT)
 REFERENCE = 75.0  # accuracy before, where nobody says [%]
 FEWEST_BITS, TRUSTED_BITS = 2, 4
 DEPTHWISE = KINDS.index("depthwise")
+CLASSES = (1000, 1001)  # some have one for the background
 LEAST_SIGMA, SIGMA_SHARE, RANKING_SIGMA = 0.5, 0.6, 1.0  # points, of the drop, points
 
 
@@ -53,12 +54,15 @@ class Sensitivity:
         How much more the noise of depthwise layers counts than that of dense ones.
     least_sigma : mapping of str to float
         By regime: least standard deviation of what is lost [points].
+    fewest_bits : mapping of str to (int, int)
+        By regime: fewest of weights and of activations in any published pair.
     """
 
     weights: Mapping[str, float]
     activations: Mapping[str, float]
     depthwise: float
     least_sigma: Mapping[str, float]
+    fewest_bits: Mapping[str, Sequence[int]]
 
     def noise(self, tables: Sequence[LayerTable], policies: Sequence[Bits], regime: str) -> Floats:
         """Return the weighted noise of networks whose layers have the widths of policies, shape (n,)."""
@@ -92,7 +96,9 @@ def doubt(lost: Floats, least: Floats | float) -> Floats:
 def read_sensitivity() -> Sensitivity:
     """Return the fitted numbers that are shipped."""
     fitted = read_toml(FITTED)
-    return Sensitivity(fitted["weights"], fitted["activations"], fitted["depthwise"], fitted["least_sigma"])
+    return Sensitivity(
+        fitted["weights"], fitted["activations"], fitted["depthwise"], fitted["least_sigma"], fitted["fewest_bits"]
+    )
 
 
 class QuantizationDrop(Oracle):
@@ -113,8 +119,10 @@ class QuantizationDrop(Oracle):
     ) -> Estimates:
         """Return points lost by networks of a certain accuracy before, shape (n,) [%]."""
         noise, rank_only = np.zeros(len(networks)), np.zeros(len(networks), bool)
+        outside: dict[int, str] = {}
         refused: dict[int, str] = {}
         known, tables, widths = [], [], []
+        fewest_weights, fewest_activations = self._sensitivity.fewest_bits[regime]
         for index, (network, policy) in enumerate(zip(networks, policies, strict=True)):
             if reason := _reason(network, policy):
                 refused[index] = reason
@@ -122,12 +130,15 @@ class QuantizationDrop(Oracle):
                 known.append(index)
                 tables.append(network.table)
                 widths.append(policy)
-                rank_only[index] = min(min(policy.weights), min(policy.activations)) < TRUSTED_BITS
+                weights, activations = min(policy.weights), min(policy.activations)
+                rank_only[index] = min(weights, activations) < TRUSTED_BITS
+                if weights < fewest_weights or activations < fewest_activations:
+                    outside[index] = f"fewer bits than in any published pair of {regime}"
         if known:
             noise[known] = self._sensitivity.noise(tables, widths, regime)
         lost = points_lost(noise, reference)
         sigma = doubt(lost, self._sensitivity.least_sigma[regime])
-        return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), refused=refused)
+        return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), outside, refused)
 
     def _estimate(self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str) -> Estimates:
         return self.lost(networks, policies, regime, np.full(len(networks), REFERENCE))
@@ -137,6 +148,8 @@ def _reason(network: Subject, policy: Policy) -> str:
     """Say why nothing is known of a quantized network; nothing if something is."""
     if network.table is None:
         return f"the layers of {network.name} are not given"
+    if (classes := int(network.table.values[-1, OUT_C])) not in CLASSES:
+        return f"the last layer of {network.name} tells {classes} classes apart, published pairs are of ImageNet's 1000"
     if not isinstance(policy, Bits):
         return "the policy gives no widths"
     layers = len(network.table)

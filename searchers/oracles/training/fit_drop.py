@@ -35,7 +35,15 @@ def fit(pairs: Sequence[Pair]) -> Sensitivity:
     found = least_squares(errors, np.log(START), loss="soft_l1", f_scale=SOFT, bounds=np.log(np.array(BOUNDS)))
     sensitivity = _sensitivity(np.exp(found.x))
     regimes = np.array([pair.regime for pair in pairs])
-    return replace(sensitivity, least_sigma=_least_sigma(lost(sensitivity, pairs), true, regimes))
+    fewest = {
+        regime: tuple(min(widths) for widths in zip(*_widths(pairs, regime), strict=True)) for regime in QUANTIZED
+    }
+    least = _least_sigma(lost(sensitivity, pairs), true, regimes)
+    return replace(sensitivity, least_sigma=least, fewest_bits=fewest)
+
+
+def _widths(pairs: Sequence[Pair], regime: str) -> list[tuple[int, int]]:
+    return [(pair.weight_bits, pair.activation_bits) for pair in pairs if pair.regime == regime]
 
 
 def _least_sigma(lost: Floats, true: Floats, regimes: npt.NDArray[np.str_]) -> dict[str, float]:
@@ -62,7 +70,7 @@ def lost(sensitivity: Sensitivity, pairs: Sequence[Pair]) -> Floats:
 def _sensitivity(numbers: Floats) -> Sensitivity:
     values = numbers.tolist()
     return Sensitivity(
-        dict(zip(QUANTIZED, values[:3], strict=True)), dict(zip(QUANTIZED, values[3:6], strict=True)), values[6], {}
+        dict(zip(QUANTIZED, values[:3], strict=True)), dict(zip(QUANTIZED, values[3:6], strict=True)), values[6], {}, {}
     )
 
 
@@ -74,6 +82,11 @@ def main() -> None:
     for name, numbers in (("weights", found.weights), ("activations", found.activations)):
         lines += ["", f"[{name}]  # points per unit of noise power", *(f"{k} = {v:.6g}" for k, v in numbers.items())]
     lines += ["", "[least_sigma]  # points", *(f"{k} = {v:.3g}" for k, v in found.least_sigma.items())]
+    lines += [
+        "",
+        "[fewest_bits]  # of weights, activations",
+        *(f"{k} = {list(v)}" for k, v in found.fewest_bits.items()),
+    ]
     FITTED.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
