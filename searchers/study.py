@@ -21,7 +21,7 @@ from searchers.sections import read_problem
 from workloads.errors import InputError, StudyError
 
 LARGEST_POPULATION = 100_000
-MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised when they change
+MODEL_VERSION = 2  # of what a candidate's quantities are computed from; raised when they change
 UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any other
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
 SECTIONS = (

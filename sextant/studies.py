@@ -14,7 +14,7 @@ import click
 
 from searchers.evaluation.execution import Execution
 from searchers.pictures.figures import draw_report, draw_study
-from searchers.quantities import QUANTITIES
+from searchers.quantities import QUANTITIES, SIGMA
 from searchers.run import Progress, run_study
 from searchers.storage.kept import OPTIONS, STUDY_COPY, SWEEP_COPY, kept_study
 from searchers.storage.results import FRONT, RESULTS, fingerprint, reproduce, write_results
@@ -174,6 +174,8 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
         *study.objectives,
         *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),
     ]
+    if study.problem.provenance and SIGMA not in names:
+        names.append(SIGMA)
     for heading in ("", *(f"{QUANTITIES[name].label}\n\\[{QUANTITIES[name].unit}]" for name in names)):
         table.add_column(heading, justify="right")
     machine = [knob for knob in study.problem.space.knobs if knob.startswith("machine.")]
@@ -188,6 +190,8 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     console.print(table)
     noted = [f"{QUANTITIES[name].label}: {QUANTITIES[name].note}" for name in names if QUANTITIES[name].note]
     console.print("; ".join(["★ nearest to the best of every objective", *noted]))
+    if study.problem.provenance:
+        click.echo(study.problem.provenance)
 
 
 def _mean(widths: object) -> str:

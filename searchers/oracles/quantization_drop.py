@@ -127,11 +127,15 @@ class QuantizationDrop(Oracle):
             if reason := _reason(network, policy):
                 refused[index] = reason
             elif network.table is not None and isinstance(policy, Bits):
+                weights, activations = min(policy.weights), min(policy.activations)
+                fewest = min(weights, activations)
+                if fewest < FEWEST_BITS:
+                    refused[index] = f"{fewest} bits: no published pair has fewer than {FEWEST_BITS}"
+                    continue
                 known.append(index)
                 tables.append(network.table)
                 widths.append(policy)
-                weights, activations = min(policy.weights), min(policy.activations)
-                rank_only[index] = min(weights, activations) < TRUSTED_BITS
+                rank_only[index] = fewest < TRUSTED_BITS
                 if weights < fewest_weights or activations < fewest_activations:
                     outside[index] = f"fewer bits than in any published pair of {regime}"
         if known:
@@ -145,7 +149,7 @@ class QuantizationDrop(Oracle):
 
 
 def _reason(network: Subject, policy: Policy) -> str:
-    """Say why nothing is known of a quantized network; nothing if something is."""
+    """Say why nothing is known of a quantized network, whatever its widths; nothing if something is."""
     if network.table is None:
         return f"the layers of {network.name} are not given"
     if (classes := int(network.table.values[-1, OUT_C])) not in CLASSES:
@@ -155,5 +159,4 @@ def _reason(network: Subject, policy: Policy) -> str:
     layers = len(network.table)
     if len(policy.weights) != layers or len(policy.activations) != layers:
         return f"{len(policy.weights)} and {len(policy.activations)} widths for {layers} layers"
-    fewest = min(min(policy.weights), min(policy.activations))
-    return f"{fewest} bits: no published pair has fewer than {FEWEST_BITS}" if fewest < FEWEST_BITS else ""
+    return ""

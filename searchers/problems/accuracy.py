@@ -27,6 +27,8 @@ class AskedOracle:
         The value, what a search should believe of it (its standard deviation to the worse), and that deviation.
     content : tuple of str
         What names the answers.
+    provenance : str
+        What the values are, how widths were reached, where both come from.
     """
 
     def __init__(self, oracle: Oracle, regime: str) -> None:
@@ -34,6 +36,7 @@ class AskedOracle:
         value, bound = (ACCURACY, ACCURACY_BOUND) if oracle.more_is_better else (LOSS, LOSS_BOUND)
         self.quantities = (value, bound, SIGMA)
         self.content = (oracle.name, oracle.provenance, regime)
+        self.provenance = f"{value}: {oracle.quantity} [{oracle.unit}], {regime}, {oracle.provenance}"
 
     def answers(self, subjects: Sequence[Subject], policies: Sequence[Policy]) -> list[Answer]:
         """Return what is known of each network as quantities, or why nothing is."""

@@ -82,6 +82,8 @@ class Problem(ABC):
         Hash of what files held that the study names, empty where there are none.
     over : str
         ``worst`` or ``mean``.
+    provenance : str
+        What stands beside accuracy wherever it is shown; empty where nobody is asked for it.
     """
 
     space: Space
@@ -89,6 +91,7 @@ class Problem(ABC):
     quantities: tuple[str, ...]
     content: str
     over: str
+    provenance: str
 
     @abstractmethod
     def evaluate(self, genomes: Genomes) -> list[Outcome]:

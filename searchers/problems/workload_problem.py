@@ -166,6 +166,7 @@ class WorkloadProblem(Problem):
         over: str = WORST,
     ) -> None:
         self._workload, self.searched, self._oracle, self.over = workload, searched, oracle, over
+        self.provenance = oracle.provenance if oracle else ""
         self.content = workload.content if oracle is None else hash_of(workload.content, oracle.content)
         knobs: dict[str, Knob] = {f"{WORKLOAD}{name}": element for name, element in workload.knobs.items()}
         knobs |= {f"{MACHINE}{name}": element for name, element in searched.knobs.items()}

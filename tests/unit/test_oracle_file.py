@@ -48,6 +48,8 @@ def test_it_is_kept_with_the_study_and_a_changed_file_is_another_study(
     ran = sextant("cosearch", study, "--out", folder, "--oracle-file", table.name)
     assert ran.code == 0, ran
     assert "99.1" in (folder / "results.csv").read_text(encoding="utf-8")
+    assert f"accuracy: accuracy of one's own [as its maker says], fp32, {table.resolve()}" in ran.out
+    assert "standard deviation of the oracle" in ran.out
     monkeypatch.chdir("/")  # found again from anywhere
     assert kept_study(folder).oracle_file == str(table.resolve())
     assert sextant("resume", folder).code == 0

@@ -51,12 +51,16 @@ def measure(
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
             writer.writerow((*COLUMNS, *columns))
+        measured: set[Keep] = set()
         for index in range(policies):
             keep = draw_policy(index)
+            if keep in measured:  # drawn before
+                continue
+            measured.add(keep)
             shares = keep.token_keep, keep.head_keep, keep.value_keep
             for number in range(networks):
                 if (index, number) not in finished:
-                    measured = reached(number, keep)
-                    writer.writerow((index, number, *shares, keep.msb_bits, keep.lsb_bits, *measured))
+                    found = reached(number, keep)
+                    writer.writerow((index, number, *shares, keep.msb_bits, keep.lsb_bits, *found))
                     file.flush()
                     os.fsync(file.fileno())
