@@ -20,10 +20,11 @@ from accel.spatten.attention import Selection, attend
 from accel.spatten.topk_kernels import keep_largest, scratch, seeded
 from mappers.spatten import DENSE_HEAD_LAYERS, DENSE_TOKEN_LAYERS, cascade
 from searchers.oracles.accuracy import Keep
+from searchers.oracles.policy_model import HEADS as HEADS
 from workloads import numpy_archive
 from workloads.attention.attention import LayerAttention
 
-WIDTH, LAYERS, HEADS, HEAD_DIM, INNER = 32, 3, 4, 8, 64
+WIDTH, LAYERS, HEAD_DIM, INNER = 32, 3, 8, 64
 NORM_EPSILON = 1e-5
 
 Floats32 = npt.NDArray[np.float32]

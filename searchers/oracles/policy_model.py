@@ -20,8 +20,10 @@ from accel.config import read_toml
 from searchers.oracles.accuracy import PTQ_MINMAX, Estimates, Floats, Keep, Oracle, Policy, Subject
 
 FOLDER = Path(__file__).parent
+HEADS = 4  # of every layer; there are three, and the first drops none
 TERMS = (
-    "tokens dropped", "tokens dropped, squared", "heads dropped", "values dropped", "values dropped, squared",
+    "tokens dropped", "tokens dropped, squared", "heads dropped in the second layer", "heads dropped in the third",
+    "values dropped", "values dropped, squared",
     "noise of keys and values, all keys' bits read first", "noise of keys and values, rest of the bits read if needed",
 )  # fmt: skip
 LEAST_KEEP = {"token_keep": 0.25, "head_keep": 0.5, "value_keep": 0.3}
@@ -36,12 +38,19 @@ class Measured(NamedTuple):
 
 
 def terms(policies: Sequence[Keep]) -> Floats:
-    """Return what the additive model counts in policies, shape (n, 7), in the order of ``TERMS``."""
+    """Return what the additive model counts in policies, shape (n, 8), in the order of ``TERMS``.
+
+    Heads are few, so those that the machine's cascade really drops are counted: half-way around ``head_keep``, whole.
+    """
     rows = [(p.token_keep, p.head_keep, p.value_keep, p.msb_bits, p.lsb_bits) for p in policies]
-    keeps, (high, low) = np.split(np.array(rows, float).reshape(len(rows), 5).T, (3,))
-    tokens, heads, values = 1 - keeps
+    (token_keep, head_keep, value_keep), (high, low) = np.split(np.array(rows, float).reshape(len(rows), 5).T, (3,))
+    tokens, values = 1 - token_keep, 1 - value_keep
+    reach = np.minimum(head_keep, 1 - head_keep) / 2
+    second, third = (1 - np.maximum(1, np.floor(HEADS * (head_keep + step))) / HEADS for step in (reach, -reach))
     noise = 64 * 4.0**-high  # 1 at 3 bits
-    return np.stack([tokens, tokens**2, heads, values, values**2, noise * (low == 0), noise * (low > 0)], axis=1)
+    return np.stack(
+        [tokens, tokens**2, second, third, values, values**2, noise * (low == 0), noise * (low > 0)], axis=1
+    )
 
 
 class PolicyModel(Oracle):

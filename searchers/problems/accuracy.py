@@ -98,7 +98,7 @@ class AttentionOracle(AskedOracle):
 
     SAID = tuple(field.name for field in fields(Keep))
     # What else changes the outputs: no policy says it, and all that is known was measured with the published values.
-    UNSAID = ("schedule", "selection", "value_bits", "requant_threshold", "probability_bits")
+    UNSAID = ("schedule", "selection", "value_bits", "requant_threshold", "probability_bits", "fc_bits")
 
     def __init__(self, oracle: Oracle, regime: str, preset: Any) -> None:
         super().__init__(oracle, regime)

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from accel.spatten import simulate
-from mappers.spatten import best_plan
+from mappers.spatten import DENSE_HEAD_LAYERS, best_plan, cascade
 from searchers.oracles.accuracy import Keep
 from searchers.oracles.attention_network import HEAD_DIM, HEADS, LAYERS, cascades, machine
 from searchers.oracles.language import Language
 from searchers.oracles.language_network import LENGTH, shipped
+from searchers.oracles.policy_model import TERMS, terms
 from workloads.attention.attention import LayerAttention, held_attention
 
 SHOWN = 4
+HEAD_TERMS = ("heads dropped in the second layer", "heads dropped in the third")
 TOKENS = 20
 
 
@@ -29,19 +31,27 @@ def test_it_generates_as_the_machine_does(keep: Keep) -> None:
     config = machine(keep)
     whole = held_attention("whole", *values, causal=True, prompt=0, summarise=False)
     steps = iter(simulate(config, best_plan(config, whole), compare=False).layers)
-    cascade = next(cascades(keep, TOKENS))
+    running = next(cascades(keep, TOKENS))
     for token in range(TOKENS):
-        cascade.begin(token + 1)
+        running.begin(token + 1)
         for layer in range(LAYERS):
-            cascade.choose(layer)
+            running.choose(layer)
             so_far = LayerAttention(*values[:, layer, :, : token + 1])
-            attended = cascade.attend(so_far, cascade.tokens[-1:], cascade.tokens)
+            attended = running.attend(so_far, running.tokens[-1:], running.tokens)
             machines = next(steps).result
-            np.testing.assert_array_equal(cascade.tokens, machines.alive)
-            np.testing.assert_array_equal(cascade.heads, machines.heads)
+            np.testing.assert_array_equal(running.tokens, machines.alive)
+            np.testing.assert_array_equal(running.heads, machines.heads)
             ours = attended.reshape(HEADS, HEAD_DIM)
-            np.testing.assert_array_equal(ours[cascade.heads], machines.output[:, 0].astype(np.float32))
-            assert not np.delete(ours, cascade.heads, axis=0).any()
+            np.testing.assert_array_equal(ours[running.heads], machines.output[:, 0].astype(np.float32))
+            assert not np.delete(ours, running.heads, axis=0).any()
+
+
+def test_the_model_counts_the_heads_that_the_machine_drops() -> None:
+    shares = [0.5, 0.6, 0.74, 0.75, 0.8, 0.9, 1.0]
+    alive = [[HEADS * keep for keep in cascade(LAYERS, share, DENSE_HEAD_LAYERS)] for share in shares]
+    counted = terms([Keep(head_keep=share) for share in shares])[:, [TERMS.index(name) for name in HEAD_TERMS]]
+    assert (1 - counted).tolist() == [[max(1, int(heads)) / HEADS for heads in layers[1:]] for layers in alive]
+    assert all(layers[0] == HEADS for layers in alive)
 
 
 def test_a_row_of_the_table_is_measured_again() -> None:

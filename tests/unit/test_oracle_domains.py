@@ -51,6 +51,7 @@ def test_attention_is_known_of_the_networks_that_were_run() -> None:
         ({"schedule": "importance"}, "characters: schedule = importance, known is only cascade"),
         ({"value_bits": 4}, "characters: value_bits = 4, known is only 0"),
         ({"requant_threshold": 0.5}, "characters: requant_threshold = 0.5, known is only 0.1"),
+        ({"fc_bits": 8}, "characters: fc_bits = 8, known is only 0"),
         ({"token_keep": 0.1}, "characters: token_keep = 0.1, run were 0.25 to 1"),
         ({"msb_bits": 2}, "characters: 2 + 4 bits, run were at least 3 first ones"),
         ({"name": "a3"}, ""),

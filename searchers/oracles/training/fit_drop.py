@@ -35,15 +35,14 @@ def fit(pairs: Sequence[Pair]) -> Sensitivity:
     found = least_squares(errors, np.log(START), loss="soft_l1", f_scale=SOFT, bounds=np.log(np.array(BOUNDS)))
     sensitivity = _sensitivity(np.exp(found.x))
     regimes = np.array([pair.regime for pair in pairs])
-    fewest = {
-        regime: tuple(min(widths) for widths in zip(*_widths(pairs, regime), strict=True)) for regime in QUANTIZED
-    }
     least = _least_sigma(lost(sensitivity, pairs), true, regimes)
+    fewest = {regime: _fewest_bits([pair for pair in pairs if pair.regime == regime]) for regime in QUANTIZED}
     return replace(sensitivity, least_sigma=least, fewest_bits=fewest)
 
 
-def _widths(pairs: Sequence[Pair], regime: str) -> list[tuple[int, int]]:
-    return [(pair.weight_bits, pair.activation_bits) for pair in pairs if pair.regime == regime]
+def _fewest_bits(pairs: Sequence[Pair]) -> tuple[int, int]:
+    """Return the fewest bits of weights, and of activations."""
+    return min(pair.weight_bits for pair in pairs), min(pair.activation_bits for pair in pairs)
 
 
 def _least_sigma(lost: Floats, true: Floats, regimes: npt.NDArray[np.str_]) -> dict[str, float]:
