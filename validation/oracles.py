@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from accel.config import read_toml
 from searchers.oracles import digits, imagenet
@@ -22,7 +22,7 @@ from searchers.oracles.accuracy import Floats
 from searchers.oracles.characters import Characters
 from searchers.oracles.language import Language
 from searchers.oracles.policy_model import PolicyModel
-from searchers.oracles.proxies import PROXIES
+from searchers.oracles.proxies import PROXIES, attention_bit_operations
 from searchers.oracles.published import quantized_pairs
 from searchers.oracles.quantization_drop import QUANTIZED, doubt
 from searchers.oracles.training import fit_digits, fit_drop, fit_policies
@@ -95,10 +95,17 @@ def held_out_digits() -> tuple[Floats, Floats, dict[str, Floats]]:
 
 
 def margins(predicted: Floats, percent: Floats, proxy: Floats) -> Floats:
-    """Return by how much the model's rank correlation is above the proxy's, for networks drawn again and again."""
-    random = np.random.default_rng(SEED)
-    draws = (random.integers(len(percent), size=len(percent)) for _ in range(BOOTSTRAPS))
-    return np.array([_spearman(predicted[d], percent[d]) - _spearman(proxy[d], percent[d]) for d in draws])
+    """Return by how much the model's rank correlation is above the proxy's, for rows drawn again and again."""
+    draws = np.random.default_rng(SEED).integers(len(percent), size=(BOOTSTRAPS, len(percent)))
+    found, by_proxy, true = (rankdata(part[draws], axis=1) for part in (predicted, proxy, percent))
+    return _correlations(found, true) - _correlations(by_proxy, true)
+
+
+def _correlations(a: Floats, b: Floats) -> Floats:
+    """Return the correlation of every row of one table with that of the other."""
+    a, b = (part - part.mean(axis=1, keepdims=True) for part in (a, b))
+    correlations: Floats = (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
+    return correlations
 
 
 def _attention(kind: type[PolicyModel]) -> dict[str, float]:
@@ -115,9 +122,15 @@ def _attention_rows(kind: type[PolicyModel]) -> list[dict[str, str]]:
     errors = (seen - reached).ravel()
     ranked = {"Spearman": f"{_by_network(seen, reached):.3f}"}
     one_by_another = np.mean([_spearman(*pair) for pair in combinations(reached.T, 2)])
+    better = 1.0 if kind.more_is_better else -1.0
+    proxy = better * np.array([attention_bit_operations(found.policy) for found in kind.measured()])
+    by_proxy = _by_network(np.tile(proxy[:, None], reached.shape[1]), reached)
+    low, high = np.percentile(margins(seen.mean(1), reached.mean(1), proxy), INTERVAL)
     return [
         _row(f"{kind.name}, held-out networks and policies", seen.ravel(), reached.ravel(), others_sigma(errors))
         | ranked,
+        {"tier": f"{kind.name} by bit_operations, a proxy", "n": str(reached.size), "Spearman": f"{by_proxy:.3f}"},
+        {"tier": f"{kind.name}, Spearman above bit-operations", "Spearman": f"{low:+.2f} to {high:+.2f} (95 %)"},
         {"tier": f"{kind.name}, one network by another", "n": str(len(reached)), "Spearman": f"{one_by_another:.3f}"},
     ]
 
