@@ -9,7 +9,7 @@ from typing import Any
 from accel.config import Limit, Number, OneOf, Share, Switch, Whole, configure, limits
 from searchers.checks import check_keys, check_name, check_whole, section_of
 from searchers.machines import MACHINES, AttentionMachine, LayerMachine, Machine
-from searchers.oracles.accuracy import REGIMES, Oracle
+from searchers.oracles.accuracy import FP32, REGIMES, Oracle
 from searchers.oracles.registry import find_oracle
 from searchers.problems.accuracy import AttentionOracle, NetworkOracle
 from searchers.problems.layer_problem import LayerProblem
@@ -96,6 +96,10 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
             raise StudyError(
                 where, "network", section_of(text, "network", where), f"[workload]: what {machine.name} runs"
             )
+        if oracle and len(network.names) > 1:
+            raise StudyError(where, "network.names", ", ".join(network.names), "one network beside [accuracy]")
+        if oracle and regime == FP32 and bits:
+            raise StudyError(where, "accuracy.regime", regime, "how the widths of [bits] are reached")
         asked = NetworkOracle(oracle, regime, network) if oracle else None
         layers = LayerProblem(network, bits, searched, per_block=per == "block", end_bits=ends, oracle=asked, over=over)
         layers.prunes = prunes
@@ -105,8 +109,13 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
             raise StudyError(where, section, text[section], "no such section beside [workload]")
     if isinstance(machine, LayerMachine):
         raise StudyError(where, "workload", text["workload"], f"[network]: what {machine.name} runs")
-    workload, name = _read_workload(text, machine, where)
-    attention = AttentionOracle(oracle, regime, name) if oracle else None
+    workload = _read_workload(text, machine, where)
+    attention = None
+    if oracle is not None:
+        preset = machine.presets[DEFAULT_PRESET]
+        if not set(AttentionOracle.SAID) <= set(limits(type(preset))):
+            raise StudyError(where, "accuracy.oracle", oracle.name, f"no [accuracy]: {machine.name} prunes nothing")
+        attention = AttentionOracle(oracle, regime, preset)
     problem = WorkloadProblem(workload, searched, oracle=attention, over=over)
     problem.prunes = prunes
     return problem
@@ -261,10 +270,8 @@ def _read_oracle(text: Mapping[str, Any], where: str) -> tuple[Oracle | None, st
     return oracle, regime
 
 
-def _read_workload(
-    text: Mapping[str, Any], machine: Machine, where: str
-) -> tuple[NamedWorkloads | GeneratedTransformer, str]:
-    """Read what a machine without layers runs, and the name an oracle knows it by."""
+def _read_workload(text: Mapping[str, Any], machine: Machine, where: str) -> NamedWorkloads | GeneratedTransformer:
+    """Read what a machine without layers runs."""
     section = dict(section_of(text, "workload", where))
     if section.get("family") == TRANSFORMER:
         if not isinstance(machine, AttentionMachine):
@@ -272,7 +279,7 @@ def _read_workload(
         sizes = {name: section.get(name) for name in GeneratedTransformer.SIZES}
         check_keys(section, ("family", "seed", *sizes), where, "workload.")
         read = {name: _size(where, f"workload.{name}", size) for name, size in sizes.items()}
-        return GeneratedTransformer(read, check_whole(where, "workload.seed", section.get("seed", 1), 0)), TRANSFORMER
+        return GeneratedTransformer(read, check_whole(where, "workload.seed", section.get("seed", 1), 0))
     names = [section.pop("name")] if "name" in section else section.pop("names", None)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise StudyError(where, "workload.name", names, f"a workload of {machine.name}, or a list in workload.names")
@@ -286,7 +293,7 @@ def _read_workload(
     first = {key: value.value(0) for key, value in searched.items()}
     for name in workload.names(first):
         workload.open(name, first)
-    return workload, names[0].partition(":")[0]
+    return workload
 
 
 def _size(where: str, field: str, value: object) -> int | Element:

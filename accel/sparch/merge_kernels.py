@@ -269,8 +269,9 @@ def merge_block(leaves, words, stride, maps, stream, size, bits, node_word, pass
 
 @lean_kernel
 def merge_round(
-    leaves, first_row, row, slot, k, b_pointers, b_columns, reload_slot, reload_pointers, reload_columns, bits, node_word, passed,
-    pointers, columns, piece_word, piece_bits, piece_slot, seen, touched, top, words, first_place, maps, stream, size,
+    leaves, first_row, row, slot, k, b_pointers, b_columns, reload_slot, reload_pointers, reload_columns, bits,
+    node_word, passed, pointers, columns, piece_word, piece_bits, piece_slot, seen, touched, top, words, first_place,
+    maps, stream, size,
 ):  # fmt: skip
     """Merge one round; return how many elements come out.
 

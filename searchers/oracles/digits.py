@@ -152,7 +152,9 @@ def _judged(networks: Sequence[Subject], policies: Sequence[Policy]) -> tuple[di
         if type(network.architecture) is not Architecture:
             refused[index] = f"{network.name} is not of the {NAME} family"
         elif type(policy) is not Bits or len(policy.activations) != BLOCKS or len(policy.weights) != BLOCKS:
-            refused[index] = f"the policy does not give one width for each of {BLOCKS} block places"
+            refused[index] = (
+                f"the policy does not give one width for each of {BLOCKS} block places, and 8 bits elsewhere"
+            )
         elif not _TRAINED.issuperset(policy.activations + policy.weights):
             widths = policy.activations + policy.weights
             if min(widths) < BITS[0] or max(widths) > BITS[-1]:

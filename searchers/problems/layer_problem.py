@@ -67,6 +67,7 @@ class LayerProblem(Problem):
     ) -> None:
         self._network, self.searched, self._end_bits, self.over = network, searched, end_bits, over
         self._oracle = oracle
+        self.provenance = oracle.provenance if oracle else ""
         self.content = network.content if oracle is None else hash_of(network.content, oracle.content)
         knobs: dict[str, Knob] = {f"{NETWORK}{name}": knob for name, knob in network.knobs.items()}
         conditions = {f"{NETWORK}{name}": _in_network(condition) for name, condition in network.conditions.items()}

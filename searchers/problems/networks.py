@@ -169,7 +169,8 @@ class OnceForAllNetwork(_BlockFamily):
 
     def __init__(self, *, width: float, batch: int, options: Mapping[str, tuple[int, ...]]) -> None:
         family = once_for_all.OnceForAll(width)
-        super().__init__(family.name, family.slots, once_for_all.BLOCK_NAMES)
+        name = family.name if width == once_for_all.WIDTHS[0] else f"{family.name}:width={width}"
+        super().__init__(name, family.slots, once_for_all.BLOCK_NAMES)
         self._depths = np.array(options["depth"])
         blocks = once_for_all.STAGES * once_for_all.MOST_BLOCKS
         self.knobs = {
@@ -318,7 +319,8 @@ class PrunedNetwork:
 
     def __init__(self, network: SearchedNetwork, keep: Sequence[float]) -> None:
         self._network, self._keep = network, np.array(keep)
-        self.names, self.slots, self.network_of = network.names, network.slots, network.network_of
+        self.names = tuple(f"{name}, pruned" for name in network.names)  # what is known of the whole one is not of it
+        self.slots, self.network_of = network.slots, network.network_of
         self.block_of = network.block_of
         self.slot_condition, self.largest_macs = network.slot_condition, network.largest_macs
         self.content = network.content

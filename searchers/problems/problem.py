@@ -95,6 +95,8 @@ class Problem(ABC):
         In the order of ``situations``.
     prunes : bool
         Whether a study evaluates candidates only in the situations that still distinguish, see ``searchers.corners``.
+    provenance : str
+        What stands beside accuracy wherever it is shown; empty where nobody is asked for it.
     """
 
     space: Space
@@ -103,6 +105,7 @@ class Problem(ABC):
     content: str
     over: str
     situation_names: tuple[str, ...]
+    provenance: str
     prunes: bool = False
 
     @abstractmethod

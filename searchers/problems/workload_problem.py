@@ -171,6 +171,7 @@ class WorkloadProblem(Problem):
         over: str = WORST,
     ) -> None:
         self._workload, self.searched, self._oracle, self.over = workload, searched, oracle, over
+        self.provenance = oracle.provenance if oracle else ""
         self.content = workload.content if oracle is None else hash_of(workload.content, oracle.content)
         knobs: dict[str, Knob] = {f"{WORKLOAD}{name}": element for name, element in workload.knobs.items()}
         knobs |= {f"{MACHINE}{name}": element for name, element in searched.knobs.items()}
@@ -218,13 +219,22 @@ class WorkloadProblem(Problem):
         except (ConfigError, WorkloadError) as error:
             return unbuildable(error)
         found = [read_quantities(report, self.quantities) for report in reports]
-        quantities = self.combined(found)
         if self._oracle is not None:
-            (answer,) = self._oracle.ask([situations[0][0]], [{}])
-            if isinstance(answer, str):
-                return Outcome({}, answer)
-            quantities |= answer
-        return Outcome(quantities)
+            for quantities, answer in zip(found, self._oracle.ask(*self._asked(genome)), strict=True):
+                if isinstance(answer, str):
+                    return Outcome({}, answer)
+                quantities |= answer
+        return Outcome(self.combined(found))
+
+    def _asked(self, genome: Genomes) -> tuple[list[Any], list[str]]:
+        """Return the machine and the name of the workload of every situation of a candidate."""
+        candidate = self.space.candidate(genome)
+        pairs = [
+            (config, name)
+            for name in self._workload.names(self._choice(candidate))
+            for config in self.searched.configs(candidate)
+        ]
+        return [config for config, _ in pairs], [name for _, name in pairs]
 
     @staticmethod
     def _choice(candidate: Candidate) -> dict[str, Any]:

@@ -274,7 +274,9 @@ class Store(Reader):
         self._version = _checked_version(self._connection, self.path)
         self.facts = dict(self._connection.execute("SELECT name, value FROM study"))
         if self.facts.get("key") != self._study_key:
-            raise StoreError(f"{self.path}: holds the points of another study or seed, need another folder")
+            raise StoreError(
+                f"{self.path}: holds the points of another study, seed or oracle file, need another folder"
+            )
         mode = "DELETE" if file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
         self._connection.execute(f"PRAGMA journal_mode={mode}")
         self._connection.execute("PRAGMA synchronous=FULL")

@@ -26,13 +26,21 @@ LARGEST_SEED = 2**63 - 1
 # An encoder reads the longest input of its usual benchmarks; a decoder does what the published benchmarks do.
 ENCODER_DEFAULTS = {"length": 384, "seed": 1}
 DECODER_DEFAULTS = {"prompt": 992, "generate": 32, "seed": 1, "summarise": 0}
+# What accuracy oracles know was measured on texts of these lengths.
+TRAINED_DEFAULTS = {
+    "majority-transformer": {"length": 24, "seed": 1},
+    "language-transformer": {"prompt": 1, "generate": 47, "seed": 1, "summarise": 0},
+}
+
+
+def _defaults(model: TransformerShape) -> Mapping[str, int]:
+    return TRAINED_DEFAULTS.get(model.name, DECODER_DEFAULTS if model.causal else ENCODER_DEFAULTS)
 
 
 def _line(model: TransformerShape) -> str:
     """Describe a model and its options, for listings."""
     size = f"{model.layers} layers of {model.heads} heads of {model.head_dim}"
-    defaults = DECODER_DEFAULTS if model.causal else ENCODER_DEFAULTS
-    options = ", ".join(f"{key}={value}" for key, value in defaults.items())
+    options = ", ".join(f"{key}={value}" for key, value in _defaults(model).items())
     return f"{'decoder' if model.causal else 'encoder'}, {size}, generated numbers: {options}"
 
 
@@ -102,7 +110,7 @@ def _generated(name: str, model: TransformerShape, options: str) -> Attention:
     from workloads.attention.synthetic import synthetic_attention
 
     where = f"{WHERE} {model.name}"
-    defaults = DECODER_DEFAULTS if model.causal else ENCODER_DEFAULTS
+    defaults = _defaults(model)
     given = read_options(where, options, dict.fromkeys(("length", *defaults), int))
     if "length" in given or not model.causal:
         beside = sorted({*given} - {"length", "seed"})
@@ -112,16 +120,16 @@ def _generated(name: str, model: TransformerShape, options: str) -> Attention:
         prompt = tokens = whole(where, "length", values["length"], 1, LARGEST_LENGTH)
         summarise = True
     else:
-        prompt, tokens, summarise, values = _decoder_size(where, given)
+        values = {**defaults, **given}
+        prompt, tokens, summarise = _decoder_size(where, values)
     seed = whole(where, "seed", values["seed"], 0, LARGEST_SEED)
     return synthetic_attention(model, name=name, tokens=tokens, prompt=prompt, summarise=summarise, seed=seed)
 
 
-def _decoder_size(where: str, given: Mapping[str, int]) -> tuple[int, int, bool, dict[str, int]]:
-    """Return a decoder's prompt, all its tokens, whether it reads the prompt, and every option's value."""
-    values = {**DECODER_DEFAULTS, **given}
+def _decoder_size(where: str, values: Mapping[str, int]) -> tuple[int, int, bool]:
+    """Return a decoder's prompt, all its tokens, and whether it reads the prompt."""
     prompt = whole(where, "prompt", values["prompt"], 1, LARGEST_LENGTH)
     generate = whole(where, "generate", values["generate"], 0, LARGEST_LENGTH - prompt)
     if generate == 0 and not values["summarise"]:
         raise WorkloadError(where, "generate", generate, "at least 1, or summarise=1")
-    return prompt, prompt + generate, bool(whole(where, "summarise", values["summarise"], 0, 1)), values
+    return prompt, prompt + generate, bool(whole(where, "summarise", values["summarise"], 0, 1))

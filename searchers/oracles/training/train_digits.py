@@ -12,21 +12,24 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
 from searchers.oracles.digits import COLUMNS, words_of
 from searchers.oracles.quantizers import IMAGE_STEP
 from searchers.oracles.training import corrupted_digits
-from searchers.oracles.training.residual_network import ResidualNetwork
+from searchers.oracles.training.extra import need
 from searchers.oracles.training.rows import finished_rows
 from workloads.networks.tiny_residual import BITS, BLOCKS, DEPTHS, EXPANSIONS, KEEPS, KERNELS, STAGES, Architecture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
 
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 120, 64, 0.04, 0.01, 0.25
 TRAIN_CORRUPTIONS, TRAIN_SEED = 12, 20240606
@@ -35,7 +38,7 @@ CHANGED = 0.25  # share of the blocks of a uniform policy that get other widths
 TESTED_AT_ONCE = 512
 MEASURED = ("correct", "tested")
 
-Images = tuple[Tensor, Tensor]
+Images: TypeAlias = "tuple[Tensor, Tensor]"
 
 
 def draw_network(index: int) -> tuple[Architecture, Bits]:
@@ -56,6 +59,8 @@ def draw_network(index: int) -> tuple[Architecture, Bits]:
 
 def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
     """Return pixels, shape (images, 1, height, width), and labels (images,) for the network."""
+    import torch
+
     pixels, labels = corrupted
     return torch.from_numpy(pixels.astype(np.float32) * np.float32(IMAGE_STEP))[:, None], torch.from_numpy(labels)
 
@@ -71,6 +76,11 @@ def load_images() -> tuple[Images, Images]:
 
 def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> ResidualNetwork:
     """Train one network from scratch."""
+    import torch
+    from torch.nn import functional
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
+
     torch.manual_seed(seed)
     pixels, labels = images
     network = ResidualNetwork(architecture, bits)
@@ -88,6 +98,8 @@ def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> 
 
 def classes(network: ResidualNetwork, pixels: Tensor) -> Tensor:
     """Return the class a trained network sees in every image."""
+    import torch
+
     with torch.no_grad():
         return torch.cat([network(part).argmax(1) for part in pixels.split(TESTED_AT_ONCE)])
 
@@ -100,6 +112,8 @@ def measure(architecture: Architecture, bits: Bits, seed: int, images: tuple[Ima
 
 def train_the_same_everywhere() -> None:
     """Have PyTorch add in one order."""
+    import torch
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
 
@@ -110,6 +124,7 @@ def train_the_same_everywhere() -> None:
 @click.option("--seeds", default=2, help="How often each is trained.")
 def main(table: Path, networks: int, seeds: int) -> None:
     """Train what is missing in TABLE."""
+    need("torch", "sklearn")
     train_the_same_everywhere()
     finished = set(finished_rows(table, "network", "seed"))
     images = load_images()
