@@ -1,7 +1,7 @@
 """Actions clipped so that a budget stays reachable: AMC's way of keeping to one.
 
-Source: He et al., "AMC", ECCV 2018: whatever an agent wants of a layer is lowered to the most that still meets the budget
-if all layers behind it are pruned as far as they may be. So every walk ends within the budget and none is wasted.
+Source: He et al., "AMC", ECCV 2018: whatever an agent wants of a layer is lowered to the most that still meets the
+budget if all layers behind it are pruned as far as they may be. So every walk ends within the budget, none is wasted.
 """
 
 from __future__ import annotations

@@ -40,9 +40,7 @@ class DDPG:
         Lowers what the actor wants, as in AMC, so that every walk ends within a budget.
     """
 
-    def __init__(
-        self, space: Space, *, objectives: int, seed: int, population: int, clip: Clip | None = None
-    ) -> None:
+    def __init__(self, space: Space, *, objectives: int, seed: int, population: int, clip: Clip | None = None) -> None:
         import gymnasium
         import stable_baselines3
         import torch

@@ -62,10 +62,9 @@ def test_every_kind_of_knob_can_be_clipped_though_costs_rise_and_fall() -> None:
     )
     weights = np.random.default_rng(3).normal(size=(20, len(space)))
     for row in weights:
-        limit = 0.3
 
         def within(genomes: Genomes, row: np.ndarray = row) -> np.ndarray:
-            return np.sin(3.0 * genomes) @ row <= limit
+            return np.sin(3.0 * genomes) @ row <= 0.3
 
         done = Clip(space, within).walk(np.random.default_rng(4).random((50, len(space))))
         assert within(Walk(space).genomes(done)).all()
