@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,22 +11,8 @@ import pytest
 from searchers.algorithms import algorithm
 from searchers.machines import MACHINES
 from searchers.problems.networks import FixedNetworks, PrunedNetwork
+from tests.recipes import amc, proxylessnas
 from workloads.layers import LayerTable
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def example(name: str) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # dataclasses look their module up
-    specification.loader.exec_module(module)
-    return module
-
-
-amc, proxylessnas = example("amc"), example("proxylessnas")
 
 
 @pytest.fixture(scope="module", params=["mobilenet_v1", "mobilenet_v2"])
