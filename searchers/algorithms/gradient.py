@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from searchers.algorithms.ranking import ranks
 from searchers.space import Genomes, Space
+from workloads.errors import StudyError
 
 LEVELS = 5  # a real gene takes one of these values while its cost is learned
 RIDGE = 1.0
@@ -43,12 +44,24 @@ class KnownCost:
         What a candidate should cost, in the same unit, above 0.
     beta : float
         Exponent of (cost / reference) in the loss: how much cost matters.
+
+    Raises
+    ------
+    StudyError
+        If a cost or the reference is not above 0.
     """
 
     of_values: Floats
     rest: float
     reference: float
     beta: float
+
+    def __post_init__(self) -> None:
+        for field in ("rest", "reference"):
+            if not getattr(self, field) > 0.0:
+                raise StudyError("known cost", field, getattr(self, field), "a number above 0")
+        if not (self.of_values >= 0.0).all():
+            raise StudyError("known cost", "of_values", float(self.of_values.min()), "numbers from 0")
 
 
 class GradientSearch:
