@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from searchers.algorithms.algorithm import ALGORITHMS, EXTRAS, Algorithm, make_algorithm
+from searchers.algorithms.gradient import KnownCost
 from searchers.algorithms.random_search import RandomSearch
 from searchers.run import run_study
 from searchers.space import Choice, Condition, Genomes, Integer, Real, Space, Vector
@@ -151,6 +152,20 @@ class TestEveryAlgorithm:
             tables.append((folder / RESULTS).read_bytes())
         assert tables[0].count(b"\n") == 25
         assert tables[1] == tables[0]
+
+
+@pytest.mark.parametrize(
+    ("rest", "reference", "least", "message"),
+    [
+        (0.0, 1.0, 0.0, "rest = 0.0, need a number above 0"),
+        (1.0, float("nan"), 0.0, "reference = nan, need a number above 0"),
+        (1.0, 1.0, -2.0, "of_values = -2.0, need numbers from 0"),
+    ],
+)
+def test_a_known_cost_is_above_0(rest: float, reference: float, least: float, message: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        KnownCost(np.array([1.0, least]), rest, reference, 1.0)
+    assert str(caught.value) == f"known cost: {message}"
 
 
 def test_an_unknown_algorithm_is_refused() -> None:

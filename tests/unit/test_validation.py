@@ -69,6 +69,14 @@ def test_bitfusion_equals_everything_published() -> None:
     assert [entry.number.id for entry in compared if entry.verdict != "pass"] == []
 
 
+def test_networks_that_amc_and_proxylessnas_found_are_as_large_as_published() -> None:
+    rounded = {f"mobilenet_v1-amc-0.5-{what}.macs" for what in ("flops", "latency")}
+    for name, explained in (("amc", rounded), ("proxylessnas", set())):
+        verdicts = {entry.number.id: entry.verdict for entry in compare(name)}
+        assert {number for number, verdict in verdicts.items() if verdict != "pass"} == explained
+        assert set(verdicts.values()) <= {"pass", "explained"}
+
+
 def test_an_unknown_name_is_named() -> None:
     with pytest.raises(ConfigError, match=r"NAME = spar, need one of \w+, "):
         read_numbers("spar")
