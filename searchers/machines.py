@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workloads.errors import ConfigError, WorkloadError
 
 if TYPE_CHECKING:
+    from accel.mapping import SearchEffort
     from accel.report import Report
     from accel.roofline import Roofline
     from workloads.attention.attention import Attention
@@ -39,6 +40,12 @@ class Run:
     roofline: Roofline | None
     describe: Callable[[int], str]
     plan: Any
+
+    @property
+    def effort(self) -> SearchEffort | None:
+        """How large the search for the mapping was, where there was one."""
+        effort: SearchEffort | None = getattr(self.plan, "effort", None)
+        return effort
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ search changes the bits of, and what a kernel reads, so there is one form and no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -41,7 +41,8 @@ class Layer:
     kind : str
         ``conv``, ``depthwise``, ``linear`` or ``matmul`` (both operands are activations).
     batch : int
-        Images processed together.
+        Images processed together. They share weights, and so the right-hand operand of a matmul; where each has its
+        own, images are groups (``LayerTable.images_as_groups``, which ``workloads.source.open_layers`` sees to).
     in_h, in_w, in_c, out_h, out_w, out_c : int
         Input and output feature map of one image [elements]. A linear layer maps in_c to out_c for every element
         of its map, 1 x 1 for a flattened image, tokens x 1 for a sequence; a matmul of
@@ -221,6 +222,18 @@ class LayerTable:
             raise WorkloadError(self.name, "batch", batch, f"at most {MOST_MACS} multiply-accumulates a layer")
         return table
 
+    def images_as_groups(self) -> LayerTable:
+        """Return the same layers with the images of every matmul as groups: each has its own right-hand operand.
+
+        Raises
+        ------
+        WorkloadError
+            If a matmul then has more channels than a layer may have.
+        """
+        if not ((self.values[:, KIND] == KINDS.index("matmul")) & (self.values[:, BATCH] > 1)).any():
+            return self
+        return LayerTable.of(self.name, map(_images_as_groups, self.layers()))
+
     def check_widths(self, widest_bits: int, machine: str) -> None:
         """Check that a machine can multiply the operands.
 
@@ -243,3 +256,10 @@ class LayerTable:
         window = column[KERNEL_H] * column[KERNEL_W] * (column[IN_C] // column[GROUPS])
         macs: IntArray = column[BATCH] * column[OUT_H] * column[OUT_W] * column[OUT_C] * window
         return macs
+
+
+def _images_as_groups(layer: Layer) -> Layer:
+    if layer.kind != "matmul":
+        return layer
+    batch = layer.batch
+    return replace(layer, batch=1, groups=batch * layer.groups, in_c=batch * layer.in_c, out_c=batch * layer.out_c)

@@ -345,7 +345,7 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
     bounded    : bool  skip tilings that cannot win
     mappings   : int64[n, MAPPING_COLUMNS]  written
     status     : int64[n]  written: FOUND or NO_TILE_FITS
-    tally      : int64[2]  added to: mappings of the space, and mappings evaluated
+    tally      : int64[n, 2]  added to: mappings of the space, and mappings evaluated
     """
     problem = np.empty(bf.PROBLEM_COLUMNS, np.int64)
     length, pending, pairs = np.int64(PUBLISHED_LENGTH), PENDING + np.int64(1), np.int64(PUBLISHED_LENGTH**2)
@@ -375,11 +375,11 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
                 best[BEST_NUMBER] = -1.0
             fitting = search_space(
                 problem, row, unit_pj[machine], prices, wide == 1, bounded, scratch, tilings, places, ends, bounds,
-                axes, lengths, best, tally,
+                axes, lengths, best, tally[index],
             )  # fmt: skip
         if space[machine] == ALL:
             fitting = lengths[0] * lengths[1] * lengths[2] * lengths[3] * lengths[4]
-        tally[0] += len(bf.ORDERS) * fitting
+        tally[index, 0] += len(bf.ORDERS) * fitting
         status[index] = FOUND if best[BEST_CYCLES] < np.inf else NO_TILE_FITS
         if status[index] == FOUND:
             for loop in range(5):
