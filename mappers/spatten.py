@@ -207,8 +207,8 @@ def translation_plan(config: Config, translation: Translation) -> TranslationPla
     for field, need in (("token_keep", 1.0), ("head_keep", 1.0), ("schedule", "cascade"), ("selection", "none")):
         if getattr(config, field) != need:
             raise ConfigError(translation.name, field, getattr(config, field), f"{need}: a translation drops nothing")
-    parts = _encoder(config, translation) + _decoder(config, translation)
-    around = config.fc_bits > 0
+    around, alone = config.fc_bits > 0, replace(config, fc_bits=0)
+    parts = _encoder(alone, translation) + _decoder(alone, translation)
     return TranslationPlan(translation.name, tuple(part for part in parts if around or isinstance(part, AttentionPart)))
 
 
@@ -220,7 +220,7 @@ def _encoder(config: Config, translation: Translation) -> list[AttentionPart | L
     ):
         weights = 4 * width * ATTENTION_WIDTH + 2 * width * inner
         parts += [
-            AttentionPart(f"encoder{layer}", 1, _reads(config, heads, length)),
+            AttentionPart(f"encoder{layer}", 1, _one_layer(config, heads, length)),
             LinearPart(f"encoder{layer}, FC", 1, width, weights, length),
         ]
     return parts
@@ -238,26 +238,19 @@ def _decoder(config: Config, translation: Translation) -> list[AttentionPart | L
         weights = (4 + 2) * width * ATTENTION_WIDTH + 2 * width * inner
         parts += [
             LinearPart(f"decoder{layer}, keys and values", 1, network.encoder_embedding, memory, keys),
-            AttentionPart(f"decoder{layer}", 1, _generates(config, heads, 0, length)),
-            AttentionPart(f"decoder{layer}, cross", length, _generates(config, cross, keys - 1, keys)),
+            AttentionPart(f"decoder{layer}", 1, _one_layer(config, heads, length, 0)),
+            AttentionPart(f"decoder{layer}, cross", length, _one_layer(config, cross, keys, keys - 1)),
             LinearPart(f"decoder{layer}, FC", length, width, weights, 1),
         ]
     return parts
 
 
-def _reads(config: Config, heads: int, tokens: int) -> Plan:
-    """Lay a layer in which all tokens ask all tokens."""
-    return _one_layer(replace(config, fc_bits=0), heads, tokens, None)
-
-
-def _generates(config: Config, heads: int, prompt: int, tokens: int) -> Plan:
-    """Lay a layer in which tokens behind the first ``prompt`` ask one by one, each those up to itself."""
-    return _one_layer(replace(config, fc_bits=0), heads, tokens, prompt)
-
-
 @lru_cache(maxsize=1024)
-def _one_layer(config: Config, heads: int, tokens: int, prompt: int | None) -> Plan:
-    """Lay one layer by itself; the same one at every call, so that its report can be remembered."""
+def _one_layer(config: Config, heads: int, tokens: int, prompt: int | None = None) -> Plan:
+    """Lay one layer by itself; the same one at every call, so that its report can be remembered.
+
+    All tokens ask all tokens, or those behind the first ``prompt`` ask one by one, each those up to itself.
+    """
     shape = TransformerShape(
         name="layer", layers=1, heads=heads, head_dim=ATTENTION_WIDTH // heads, hidden=ATTENTION_WIDTH,
         feed_forward=ATTENTION_WIDTH, causal=prompt is not None, key_value_heads=heads,

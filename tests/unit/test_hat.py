@@ -75,7 +75,8 @@ def test_heads_change_no_count_and_more_encoder_layers_attended_only_keys() -> N
         ({"attended": (1, 4)}, "attended[1] = 4, need one of 1, 2, 3"),
         ({"attended": (1, True)}, "attended[1] = True, need one of 1, 2, 3"),
         ({"decoder_feed_forward": ()}, "decoder_feed_forward = 0 values, need one for each of 1..6 decoder layers"),
-        ({"decoder_feed_forward": (512,) * 7}, "decoder_feed_forward = 7 values, need one for each of 1..6 decoder layers"),
+        ({"decoder_feed_forward": (512,) * 7},
+         "decoder_feed_forward = 7 values, need one for each of 1..6 decoder layers"),
     ],
 )  # fmt: skip
 def test_what_is_no_architecture(changes: dict[str, Any], message: str) -> None:
@@ -194,13 +195,16 @@ def test_a_translation_drops_nothing(changes: dict[str, Any], message: str) -> N
     [
         ('[network]\nfamily = "hat"\nheads = [16]\n[machine]\nname = "systolic"',
          "network.heads = [16], need a list of values out of 2, 4, 8"),
-        ('[network]\nfamily = "hat"\nbatch = 2\n[machine]\nname = "systolic"', "network.batch = 2, need one of attended"),
+        ('[network]\nfamily = "hat"\nbatch = 2\n[machine]\nname = "systolic"',
+         "network.batch = 2, need one of attended"),
         ('[network]\nfamily = "hat"\nlength = 0\n[machine]\nname = "systolic"',
          "network.length = 0, need a whole number, 1..128"),
-        ('[workload]\nfamily = "hat"\nkeep = [0.5]\n[machine]\nname = "spatten"', "workload.keep = [0.5], need one of family"),
+        ('[workload]\nfamily = "hat"\nkeep = [0.5]\n[machine]\nname = "spatten"',
+         "workload.keep = [0.5], need one of family"),
         ('[workload]\nfamily = "hat"\nattended = 3\n[machine]\nname = "spatten"',
          "workload.attended = 3, need a list of values out of 1, 2, 3"),
-        ('[workload]\nfamily = "hat"\n[machine]\nname = "a3"', "workload.family = hat, need a machine that runs it: spatten"),
+        ('[workload]\nfamily = "hat"\n[machine]\nname = "a3"',
+         "workload.family = hat, need a machine that runs it: spatten"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_study_is_said_in_one_line(tmp_path: Path, sections: str, message: str) -> None:
