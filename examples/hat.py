@@ -245,6 +245,12 @@ def compare_across(
             network = network_of(search.space, genome)
             (folder / f"{name.lower().replace(' ', '_')}.json").write_text(hat.to_json(network), encoding="utf-8")
             print(f"{name:<14}{gmacs:>7.3f}  {said(network):<22}" + "".join(f"{share:>14.2f}" for share in row))
+    # Within a limit the network of the most multiply-accumulates wins.
+    within = np.where(shares <= 1.0, search.gmacs(genomes)[:, None], -np.inf)
+    wins = ", ".join(
+        f"{list(found)[place]} on {name}" for place, name in zip(within.argmax(axis=0), devices, strict=True)
+    )
+    print(f"best within the limit: {wins}")
     print(f"wrote {folder}/across.csv and the networks beside it")
 
 
