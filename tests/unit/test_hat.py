@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +10,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from accel import spatten
 from mappers.spatten import best_plan
 from searchers.algorithms.random_search import random_shares
+from searchers.machines import MACHINES
 from searchers.problems.problem import Problem
 from searchers.problems.transformers import CHOSEN_TRANSFORMER, architecture_of
 from searchers.sections import read_problem
 from searchers.study import read_study
+from sextant.__main__ import command
 from workloads.attention.catalog import open_attention
 from workloads.errors import SextantError, StudyError, WorkloadError
 from workloads.networks import hat
 from workloads.source import open_layers
 
-LAST = {
+HOUSE = Path(__file__).resolve().parents[2]
+GIVEN = {
     "encoder_embedding": 640,
     "decoder_embedding": 512,
     "encoder_feed_forward": (1024, 2048, 3072, 512, 1024, 2048),
@@ -37,17 +42,17 @@ STUDY = {"family": "hat", "feed_forward": [1024, 3072], "heads": [4, 8], "length
 
 
 def network(**changes: Any) -> hat.Architecture:
-    return hat.Architecture(**{**LAST, **changes})
+    return hat.Architecture(**{**GIVEN, **changes})
 
 
 def test_macs_and_parameters_by_hand() -> None:
     length, wide, narrow = 7, 640, 512
     built = hat.build(network(), length=length)
     macs = parameters = 0
-    for inner in LAST["encoder_feed_forward"]:
+    for inner in GIVEN["encoder_feed_forward"]:
         macs += length * (4 * wide * 512 + 2 * wide * inner) + 2 * length * length * 512
         parameters += 4 * wide * 512 + 3 * 512 + wide + 2 * wide * inner + inner + wide + 2 * 2 * wide
-    for inner, attended in zip(LAST["decoder_feed_forward"], LAST["attended"], strict=True):
+    for inner, attended in zip(GIVEN["decoder_feed_forward"], GIVEN["attended"], strict=True):
         keys = attended * length
         macs += length * (6 * narrow * 512 + 2 * narrow * inner) + 2 * length * (length + keys) * 512
         macs += keys * 2 * wide * 512
@@ -216,9 +221,23 @@ def test_what_is_wrong_in_a_study_is_said_in_one_line(tmp_path: Path, sections: 
     assert "\n" not in str(caught.value)
 
 
-def test_machines_that_only_attend_refuse_a_translation(tmp_path: Path) -> None:
-    from searchers.machines import MACHINES
+def test_a_study_is_searched_drawn_and_reported(tmp_path: Path) -> None:
+    text = (HOUSE / "examples" / "hat.toml").read_text(encoding="utf-8")
+    study = tmp_path / "study.toml"
+    study.write_text(text.replace('family = "hat"', 'family = "hat"\nlength = 4'), encoding="utf-8")
+    out = tmp_path / "out"
+    for arguments in (["cosearch", str(study), "--out", str(out), "--budget", "20"], ["report", str(out)]):
+        ran = CliRunner().invoke(command, arguments)
+        assert ran.exit_code == 0, ran.output
+    chosen = f"{out / CHOSEN_TRANSFORMER}:length=4"
+    assert open_attention(chosen).name == str(out / CHOSEN_TRANSFORMER)
+    ran = CliRunner().invoke(command, ["simulate", "spatten", chosen, "--set", "fc_bits=8", "--json"])
+    with (out / "front.csv").open(encoding="utf-8") as file:
+        (best,) = csv.DictReader(file)
+    assert json.loads(ran.output)["cycles"] == float(best["cycles"])
 
+
+def test_machines_that_only_attend_refuse_a_translation(tmp_path: Path) -> None:
     machine = MACHINES["dense_attention"]
     with pytest.raises(WorkloadError) as caught:
         machine.run(machine.presets["paper"], hat.Translation("one", network(), 6), "estimate")
