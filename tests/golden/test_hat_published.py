@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from searchers.oracles.device_latency import DeviceLatency, features, measured_sets
 from searchers.oracles.published import translation
 from searchers.oracles.training.fit_device_latency import Measured, errors, fit, macs, predict, read
+from validation.compare import compare
 from validation.hat import SETS
 from workloads.errors import OracleError
 from workloads.networks import hat
@@ -95,6 +96,14 @@ def test_the_fit_is_the_shipped_one(measured: dict[str, Measured], name: str) ->
 def test_features_of_a_network_are_the_releases() -> None:
     found = features([PUBLISHED["HAT_wmt14ende_titanxp@208.1ms_bleu@28.5"]])[0]
     assert found == pytest.approx([512, 6, 3072, 40 / 6, 512, 5, 2662.4, 7.2, 7.2, 1.6])
+
+
+def test_no_published_number_is_missed() -> None:
+    verdicts = {entry.number.id: entry.verdict for entry in compare("hat")}
+    assert [name for name, verdict in verdicts.items() if verdict == "explained"] == [
+        "xeon@340.2ms.on_xeon", "xeon@450.9ms.on_xeon",
+    ]  # fmt: skip
+    assert "miss" not in verdicts.values()
 
 
 def test_a_device_that_was_not_measured() -> None:
