@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workloads.attention.attention import Attention
     from workloads.attention.requests import RequestTable
     from workloads.layers import LayerTable
+    from workloads.networks.hat import Translation
     from workloads.sparse.product import SparseProduct
 
 
@@ -178,8 +179,8 @@ class AttentionMachine(Machine):
 
     def open(
         self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False
-    ) -> Attention | RequestTable:
-        """Return a trace, a model's attention, or a table of requests."""
+    ) -> Attention | RequestTable | Translation:
+        """Return a trace, a model's attention, a table of requests, or a translation."""
         from workloads.attention.catalog import open_attention
 
         if workload_b is not None:

@@ -22,16 +22,18 @@ from searchers.problems.networks import (
     TinyResidualNetwork,
 )
 from searchers.problems.problem import MEAN, WORST, Problem, SearchedMachine
-from searchers.problems.workload_problem import GeneratedTransformer, NamedWorkloads, WorkloadProblem
+from searchers.problems.transformers import OPTIONS, HatNetwork, HatSentence
+from searchers.problems.workload_problem import GeneratedTransformer, NamedWorkloads, SearchedWorkload, WorkloadProblem
 from searchers.space import Choice, Element, Integer, Real
 from workloads.errors import StudyError
-from workloads.networks import once_for_all, proxyless, tiny_residual
+from workloads.networks import hat, once_for_all, proxyless, tiny_residual
 
 DEFAULT_MACHINE, DEFAULT_PRESET = "bitfusion", "paper"
 WIDEST_BITS = 16
 LARGEST_BATCH = 4096
 KEEP_CHANNELS = Number(0.05, 1.0)
 TRANSFORMER = "transformer"
+SPATTEN = "spatten"
 RANGES: Mapping[type, set[str]] = {
     Whole: {"low", "high", "step"},
     Number: {"low", "high", "log"},
@@ -53,6 +55,13 @@ FAMILIES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "expansion": tiny_residual.EXPANSIONS,
         "keep": tiny_residual.KEEPS,
     },
+    hat.NAME: OPTIONS,
+}
+FAMILY_KEYS: Mapping[str, tuple[str, ...]] = {
+    once_for_all.NAME: ("batch", "keep", "width"),
+    proxyless.NAME: ("batch", "keep"),
+    tiny_residual.NAME: ("batch",),
+    hat.NAME: ("length",),
 }
 NO_FAMILY = f"{', '.join(FAMILIES)}, or network.name"
 
@@ -161,11 +170,10 @@ def _whole_network(section: Mapping[str, object], where: str) -> SearchedNetwork
     family = section.get("family")
     if family not in FAMILIES or not isinstance(family, str):
         raise StudyError(where, "network.family", family, NO_FAMILY)
-    known = {"family", "batch", *FAMILIES[family], *(() if family == tiny_residual.NAME else ("keep",))}
-    check_network_keys(section, known | ({"width"} if family == once_for_all.NAME else set()), where)
-    options = {
-        key: _options(where, key, section.get(key, allowed), allowed) for key, allowed in FAMILIES[family].items()
-    }
+    check_network_keys(section, {"family", *FAMILY_KEYS[family], *FAMILIES[family]}, where)
+    options = _family_options(section, family, "network", where)
+    if family == hat.NAME:
+        return HatNetwork(length=_length(section, "network", where), options=options)
     batch = section.get("batch", 1)
     if type(batch) is not int or not 1 <= batch <= LARGEST_BATCH:
         raise StudyError(where, "network.batch", batch, f"a whole number, 1..{LARGEST_BATCH}")
@@ -184,14 +192,27 @@ def check_network_keys(section: Mapping[str, object], known: set[str], where: st
     check_keys(section, sorted(known), where, "network.")
 
 
-def _options(where: str, key: str, chosen: object, allowed: tuple[Any, ...]) -> tuple[Any, ...]:
+def _family_options(section: Mapping[str, object], family: str, name: str, where: str) -> Mapping[str, tuple[Any, ...]]:
+    """Return what of a family is to choose from: everything, but where a list is given."""
+    return {
+        key: _options(where, f"{name}.{key}", section.get(key, allowed), allowed)
+        for key, allowed in FAMILIES[family].items()
+    }
+
+
+def _length(section: Mapping[str, object], name: str, where: str) -> int:
+    """Return the tokens of a sentence."""
+    return check_whole(where, f"{name}.length", section.get("length", hat.LENGTH), 1, hat.LARGEST_LENGTH)
+
+
+def _options(where: str, field: str, chosen: object, allowed: tuple[Any, ...]) -> tuple[Any, ...]:
     kinds = {type(value) for value in allowed}
     if (
         not isinstance(chosen, list | tuple)
         or not chosen
         or any(type(value) not in kinds or value not in allowed for value in chosen)
     ):
-        raise StudyError(where, f"network.{key}", chosen, f"a list of values out of {', '.join(map(str, allowed))}")
+        raise StudyError(where, field, chosen, f"a list of values out of {', '.join(map(str, allowed))}")
     return tuple(chosen)
 
 
@@ -270,9 +291,11 @@ def _read_oracle(text: Mapping[str, Any], where: str) -> tuple[Oracle | None, st
     return oracle, regime
 
 
-def _read_workload(text: Mapping[str, Any], machine: Machine, where: str) -> NamedWorkloads | GeneratedTransformer:
+def _read_workload(text: Mapping[str, Any], machine: Machine, where: str) -> SearchedWorkload:
     """Read what a machine without layers runs."""
     section = dict(section_of(text, "workload", where))
+    if section.get("family") == hat.NAME:
+        return _read_sentence(section, machine, where)
     if section.get("family") == TRANSFORMER:
         if not isinstance(machine, AttentionMachine):
             raise StudyError(where, "workload.family", TRANSFORMER, f"workload.name: {machine.name} runs no attention")
@@ -294,6 +317,15 @@ def _read_workload(text: Mapping[str, Any], machine: Machine, where: str) -> Nam
     for name in workload.names(first):
         workload.open(name, first)
     return workload
+
+
+def _read_sentence(section: Mapping[str, object], machine: Machine, where: str) -> HatSentence:
+    """Read what SpAtten translates, and the networks to choose from."""
+    if machine.name != SPATTEN:
+        raise StudyError(where, "workload.family", hat.NAME, f"a machine that runs it: {SPATTEN}")
+    check_keys(section, ("family", *FAMILY_KEYS[hat.NAME], *OPTIONS), where, "workload.")
+    options = _family_options(section, hat.NAME, "workload", where)
+    return HatSentence(length=_length(section, "workload", where), options=options)
 
 
 def _size(where: str, field: str, value: object) -> int | Element:

@@ -115,6 +115,22 @@ NETWORKS: Mapping[str, Entry] = {
         builder="once_for_all.uniform",
         options={"image_size": int, "width": float, "depth": int, "kernel": int, "expansion": int},
     ),
+    "hat": Entry(
+        description="HAT's Transformers translating one sentence, all layers alike; length=30",
+        builder="hat.uniform",
+        options=dict.fromkeys(
+            (
+                "length",
+                "encoder_embedding",
+                "decoder_embedding",
+                "decoder_layers",
+                "feed_forward",
+                "heads",
+                "attended",
+            ),
+            int,
+        ),
+    ),
     "tiny-residual": Entry(
         description="inverted residuals for 8 x 8 digits, really trained; all blocks alike, the largest unless told",
         builder="tiny_residual.uniform",

@@ -29,7 +29,7 @@ def test_names() -> None:
         "svhn-bitfusion", "vgg7-bitfusion", "resnet18", "resnet50",
         "mobilenet_v1", "mobilenet_v1-0.75", "mobilenet_v1-amc-0.5-flops", "mobilenet_v1-amc-0.5-latency",
         "mobilenet_v2", "mobilenet_v2-amc-0.7-flops", "proxylessnas", "proxylessnas-mobile", "proxylessnas-mobile-1.4",
-        "proxylessnas-cpu", "proxylessnas-gpu", "once-for-all", "tiny-residual",
+        "proxylessnas-cpu", "proxylessnas-gpu", "once-for-all", "hat", "tiny-residual",
         "bert-base", "bert-large", "gpt2-small", "gpt2-medium",
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workloads.attention.models import MODELS, TransformerShape, read_config
+from workloads.attention.models import MODELS, TransformerShape, family, load_config, read_config
 from workloads.errors import WorkloadError
 from workloads.sparse.limits import whole
 from workloads.specification import one_of, read_options
@@ -17,9 +17,11 @@ from workloads.specification import one_of, read_options
 if TYPE_CHECKING:
     from workloads.attention.attention import Attention
     from workloads.attention.requests import RequestTable
+    from workloads.networks.hat import Translation
 
 WHERE = "attention workload"
 KINDS_ALLOWED = "attention: .npz, .csv, .csv.gz or a config.json"
+TRANSLATES = "hat"  # a model_type: an encoder and a decoder
 CONFIG = re.compile(r"(?P<path>.*\.json)(:(?P<options>.*))?", re.IGNORECASE | re.DOTALL)
 LARGEST_LENGTH = 65536
 LARGEST_SEED = 2**63 - 1
@@ -48,7 +50,7 @@ ATTENTION_WORKLOADS: Mapping[str, str] = {name: _line(model) for name, model in 
 """One line for every name: what it is, its parameters and their defaults."""
 
 
-def open_attention(workload: str) -> Attention | RequestTable:
+def open_attention(workload: str) -> Attention | RequestTable | Translation:
     """Return the attention that a path or name stands for.
 
     Parameters
@@ -57,7 +59,7 @@ def open_attention(workload: str) -> Attention | RequestTable:
         A path to recorded queries, keys and values (``.npz``) or to a table of requests (``.csv``, ``.csv.gz``); or
         a name of ``ATTENTION_WORKLOADS`` or a path to a Hugging Face ``config.json``, both with options,
         ``name:key=value,key=value``, whose queries, keys and values are generated
-        (``workloads.attention.synthetic``). The options:
+        (``workloads.attention.synthetic``); or the ``config.json`` of a HAT network. The options:
 
         ``length``
             Tokens that are read at once, 1..65536; nothing is generated. A value without a key is this one.
@@ -69,7 +71,7 @@ def open_attention(workload: str) -> Attention | RequestTable:
 
     Returns
     -------
-    Attention or RequestTable
+    Attention, RequestTable or Translation
         Named after the file's stem or the text.
 
     Raises
@@ -88,6 +90,8 @@ def open_attention(workload: str) -> Attention | RequestTable:
         return read_requests(workload)
     config = CONFIG.fullmatch(workload)
     if config is not None:
+        if family(load_config(config["path"]), config["path"]) == TRANSLATES:
+            return _translation(config["path"], config["options"] or "")
         return _generated(workload, read_config(config["path"]), config["options"] or "")
     name, _, options = workload.partition(":")
     if name not in MODELS:
@@ -103,6 +107,15 @@ def is_attention_workload(workload: str) -> bool:
     if workload.lower().endswith((".npz", ".csv", ".csv.gz")) or CONFIG.fullmatch(workload):
         return True
     return workload.partition(":")[0] in MODELS
+
+
+def _translation(path: str, options: str) -> Translation:
+    """Return a sentence of the length that the options ask for, and the HAT network of a file."""
+    from workloads.networks import hat
+
+    given = read_options(path, options, {"length": int})
+    length = whole(path, "length", given.get("length", hat.LENGTH), 1, hat.LARGEST_LENGTH)
+    return hat.Translation(path, hat.from_json(load_config(path), path), length)
 
 
 def _generated(name: str, model: TransformerShape, options: str) -> Attention:

@@ -158,7 +158,8 @@ def _details(
         details[rows[place]] = {
             "layers": [layer.name for layer in layers],
             "stack": {
-                cause: [_shown(layer.cycle_stack[cause] * to_ms) for layer in layers] for cause in report.cycle_stack
+                cause: [_shown(layer.cycle_stack.get(cause, 0) * to_ms) for layer in layers]
+                for cause in report.cycle_stack
             },
             "command": reproduce(study, point, own),
         }
