@@ -1,0 +1,148 @@
+"""NAAS: array shape, what is unrolled along it, buffers and mappings in one search, from Eyeriss's envelope.
+
+Run: python examples/naas.py [EVALUATIONS [SEEDS]]; docs/recipes/naas.md explains it. Writes build/naas.csv. CMA-ES proposes
+machines, with the loops to unroll as an order encoded by importance; every layer's mapping is searched inside.
+"""
+
+import csv
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from accel.spatial import PRESETS, Config, estimate
+from mappers.spatial import best_plan
+from searchers.algorithms.algorithm import make_algorithm
+from searchers.problems.problem import MACHINE, Problem
+from searchers.sections import read_problem
+from workloads.catalog import build_table
+
+NETWORKS = ("resnet50", "mobilenet_v2")
+EVALUATIONS, SEEDS, POPULATION = 500, 5, 20
+EYERISS = PRESETS["paper"]
+# The same 168 elements as Eyeriss's chip can fold kernels into its rows: per layer, whatever suits it best.
+FOLDED = (
+    ("CRY", (4, 3, 14)), ("KRY", (4, 3, 14)), ("RYC", (12, 14, 1)), ("CYK", (12, 14, 1)), ("KYC", (12, 14, 1)),
+)  # fmt: skip
+SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 42, 48, 56, 64, 84, 112, 168]
+SIZING = {
+    "name": "spatial",
+    "size_1": SIZES,
+    "size_2": SIZES,
+    "size_3": SIZES[:11],
+    "element_bytes": [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096],
+    "buffer_bytes": {"low": 8192, "high": 188416, "step": 4096},
+    "unroll": EYERISS.unroll,
+}
+EVERYTHING = SIZING | {"unroll": {"order": "KCYXRS"}}
+FAMILY = {"family": "once-for-all", "image_size": [160, 176, 192, 208, 224]}
+# The published gain in accuracy, on top of MobileNetV2's (its authors').
+BASE_NETWORK, BASE_ACCURACY, GAIN = "mobilenet_v2", 72.0, 2.7
+OUT = Path("build/naas.csv")
+
+
+def edp(config: Config, network: str) -> float:
+    """Return the energy-delay product of a network [J s]."""
+    return estimate(config, best_plan(config, build_table(network))).edp
+
+
+def folded_edp(network: str) -> float:
+    """Return the energy-delay product [J s] where every layer runs in the folding that suits it best."""
+    configs = [
+        Config(**{**{name: getattr(EYERISS, name) for name in Config.__slots__},
+                  "unroll": unroll, "size_1": sizes[0], "size_2": sizes[1], "size_3": sizes[2]})
+        for unroll, sizes in FOLDED
+    ]  # fmt: skip
+    reports = [estimate(config, best_plan(config, build_table(network))) for config in configs]
+    layers = [min(ways, key=lambda way: way.edp) for ways in zip(*(report.layers for report in reports), strict=True)]
+    return math.fsum(layer.total_energy_pj for layer in layers) * 1e-12 * sum(layer.seconds for layer in layers)
+
+
+def outside(problem: Problem, genomes: np.ndarray) -> np.ndarray:
+    """Return by how much machines exceed Eyeriss's elements and on-chip bytes, 0 inside."""
+    configs = [problem.searched.configs(problem.space.candidate(genome))[0] for genome in genomes]
+    return np.array([
+        max(0.0, config.elements / EYERISS.elements - 1.0)
+        + max(0.0, config.on_chip_bytes / EYERISS.on_chip_bytes - 1.0)
+        for config in configs
+    ])  # fmt: skip
+
+
+def search(problem: Problem, algorithm: str, evaluations: int, seed: int, accuracy: float = 0.0) -> tuple:
+    """Return the least energy-delay product within the envelope, and its candidate.
+
+    Machines outside the envelope are never evaluated, and not counted; networks below the accuracy are.
+    """
+    search = make_algorithm(algorithm, problem.space, objectives=1, seed=seed, population=POPULATION)
+    best, chosen, left = np.inf, np.empty(0), evaluations
+    while left > 0:
+        asked = search.ask()
+        lacking = outside(problem, asked)
+        costs = np.full(len(asked), np.inf)
+        inside = np.flatnonzero(lacking == 0.0)[:left]
+        left -= len(inside)
+        for place, outcome in zip(inside, problem.evaluate(asked[inside]), strict=True):
+            costs[place] = outcome.quantities["edp"]
+            lacking[place] = max(0.0, accuracy - outcome.quantities.get("accuracy", accuracy))
+            if lacking[place] == 0.0 and costs[place] < best:
+                best, chosen = costs[place], asked[place]
+        search.tell(asked, np.minimum(costs, 1e30)[:, None], lacking)
+    return best, chosen
+
+
+def describe(problem: Problem, genome: np.ndarray) -> str:
+    """Say what a machine is: ``K16 x C10, 192 B x 160, 108 KB``."""
+    (config,) = problem.searched.configs(problem.space.candidate(genome))
+    array = " x ".join(f"{loop}{size}" for loop, size in zip(config.unroll, config.sizes, strict=True) if size > 1)
+    return f"{array or 'one element'}, {config.element_bytes} B x {config.elements}, {config.buffer_bytes / 1024:g} KB"
+
+
+def quartiles(values: list[float]) -> str:
+    """Return median and quartiles."""
+    low, median, high = np.percentile(values, [25, 50, 75])
+    return f"{median:>7.2f} ({low:.2f} .. {high:.2f})"
+
+
+def main() -> None:
+    """Search every network by itself, then machine and network together; print gains over Eyeriss's configuration."""
+    given = [int(argument) for argument in sys.argv[1:]]
+    evaluations, seeds = (given + [EVALUATIONS, SEEDS][len(given) :])[:2]
+    rows = []
+    print(f"energy-delay product of Eyeriss's configuration / ours: median (quartiles), {seeds} seeds, "
+          f"{evaluations} evaluations each")  # fmt: skip
+    print(f"{'':<22}{'Eyeriss [uJ s]':>15}{'folded':>8}{'':>4}{'random':<24}{'CMA-ES':<24}")
+    for network in NETWORKS:
+        base = edp(EYERISS, network)
+        folded = base / folded_edp(network)
+        for what, machine in (("sizing only", SIZING), ("everything", EVERYTHING)):
+            problem = read_problem({"network": {"name": network}, "machine": machine}, "naas")
+            found = run(problem, base, evaluations, seeds, rows, f"{network}, {what}")
+            print(f"{network + ',':<22}{base * 1e6:>15.1f}{folded:>8.2f}    {found}   {what}", flush=True)
+    base = edp(EYERISS, BASE_NETWORK)
+    text = {"network": FAMILY, "machine": EVERYTHING, "accuracy": {"oracle": "imagenet", "regime": "fp32"}}
+    found = run(read_problem(text, "naas"), base, evaluations, seeds, rows, "with the network", BASE_ACCURACY + GAIN)
+    print(f"{'with the network,':<22}{base * 1e6:>15.1f}{'':>12}{found}   at least {BASE_ACCURACY + GAIN:.1f} %")
+    OUT.parent.mkdir(exist_ok=True)
+    with OUT.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("search", "algorithm", "seed", "gain", "machine"), *rows])
+    print(f"wrote {OUT}")
+
+
+def run(
+    problem: Problem, base: float, evaluations: int, seeds: int, rows: list, what: str, accuracy: float = 0.0
+) -> str:
+    """Search by random and by CMA-ES over seeds; add a row each, return both gains as text."""
+    said = []
+    for algorithm in ("random", "cmaes"):
+        gains = []
+        for seed in range(seeds):
+            least, genome = search(problem, algorithm, evaluations, seed, accuracy)
+            gains.append(base / least)
+            rows.append((what, algorithm, seed, f"{gains[-1]:.3f}", describe(problem, genome) if len(genome) else ""))
+        said.append(f"{quartiles(gains):<24}")
+    return "".join(said)
+
+
+if __name__ == "__main__":
+    main()
