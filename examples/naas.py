@@ -1,7 +1,7 @@
 """NAAS: array shape, what is unrolled along it, buffers and mappings in one search, from Eyeriss's envelope.
 
-Run: python examples/naas.py [EVALUATIONS [SEEDS]]; docs/recipes/naas.md explains it. Writes build/naas.csv. CMA-ES proposes
-machines, with the loops to unroll as an order encoded by importance; every layer's mapping is searched inside.
+Run: python examples/naas.py [EVALUATIONS [SEEDS]]; docs/recipes/naas.md explains it. Writes build/naas.csv. CMA-ES
+proposes machines, with the loops to unroll as an order encoded by importance; every layer's mapping is searched inside.
 """
 
 import csv
@@ -14,12 +14,12 @@ import numpy as np
 from accel.spatial import PRESETS, Config, estimate
 from mappers.spatial import best_plan
 from searchers.algorithms.algorithm import make_algorithm
-from searchers.problems.problem import MACHINE, Problem
+from searchers.problems.problem import Problem
 from searchers.sections import read_problem
 from workloads.catalog import build_table
 
 NETWORKS = ("resnet50", "mobilenet_v2")
-EVALUATIONS, SEEDS, POPULATION = 500, 5, 20
+EVALUATIONS, SEEDS, POPULATION = 400, 5, 12
 EYERISS = PRESETS["paper"]
 # The same 168 elements as Eyeriss's chip can fold kernels into its rows: per layer, whatever suits it best.
 FOLDED = (

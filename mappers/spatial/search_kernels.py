@@ -12,19 +12,32 @@ until no bound is below the best mapping found. What is best is the product of e
 
 import numpy as np
 
+from accel.arithmetic import ceil_div
 from accel.jit import kernel
 from accel.spatial.kernels import (
+    BUFFER_WORDS,
     COMPUTE,
     COUNTERS,
-    DRAM,
+    DEPTHWISE,
+    DRAM_BITS,
     DRAM_WORDS,
+    FILLS,
     INNER,
+    INPUTS,
+    MACS,
     MAPPING_COLUMNS,
-    NOC,
+    NOC_BITS,
     NOC_WORDS,
     OUTER,
+    REPEATS,
     STEPS,
+    STRIDE,
+    SUMS,
+    SUMS_IN,
+    SUMS_OUT,
     TILE,
+    WEIGHTS,
+    WORD_BITS,
     C,
     K,
     R,
@@ -32,18 +45,20 @@ from accel.spatial.kernels import (
     X,
     Y,
     buffer_fits,
-    count_array,
+    buffer_tile,
     count_cycles,
-    count_dram,
     count_layer,
+    element_inputs,
     elements_fit,
-    set_nest,
+    input_words,
+    seen_by_tiles,
+    tile_words,
 )
 
 # Whose loops are innermost: those that inputs, sums or weights do not depend on.
 ORDERS = np.array([[Y, X, C, R, S, K], [K, Y, X, C, R, S], [K, C, R, S, Y, X]], dtype=np.int64)
 MOST_SIZES = 24
-FITS_NOT = 1
+ROUNDING = 1e-9  # bounds are summed in another order than what they bound
 
 
 @kernel
@@ -79,83 +94,163 @@ def set_order(mapping, first, order):
 
 
 @kernel
-def energy_of(counters, unit_pj, first, last):
+def energy_of(counters, unit_pj):
     """Return the energy of some counters."""
     energy = 0.0
-    for counter in range(first, last):
+    for counter in range(counters.size):
         energy += counters[counter] * unit_pj[counter]
     return energy
 
 
 @kernel
-def least_dram(problem, machine, unit_pj, mapping, sizes, counts, nest, counters):
-    """Return the least energy of DRAM traffic and the fewest cycles of the port that any buffer tile comes with.
+def least_of_level(words, again, unit_pj, first):
+    """Return the least energy and words of a level's traffic: two operands move again and again, one of choice once.
 
-    Buffer tiles here are any halvings of the loops by elements and by steps, whichever tile an element has.
+    Whose loops are innermost is the choice; the other two depend on those loops, so that all others repeat them.
+
+    Contract
+    --------
+    words, again : tuples of 3 int    of every operand once, and how often if it does not stay
+    first : int                       the first of the level's four counters
     """
-    energy, cycles = np.inf, np.int64(2**62)
-    reach = np.empty((4, 2 * MOST_SIZES * MOST_SIZES), np.int64)
-    many = np.zeros(4, np.int64)
-    for loop in range(4):
-        for place in range(counts[loop]):
-            step = sizes[loop, place] * machine[loop]
-            steps = (problem[loop] + step - 1) // step
-            while True:
-                size = min(problem[loop], step * steps)
-                new = True
-                for known in range(many[loop]):
-                    new = new and reach[loop, known] != size
-                if new:
-                    reach[loop, many[loop]] = size
-                    many[loop] += 1
-                if steps == 1:
-                    break
-                steps = ceil_half(steps)
-    # As if elements were alone and a tile as large as the buffer's: only its size matters here.
-    alone = np.ones_like(machine)
-    alone[6:] = machine[6:]
-    mapping[STEPS : STEPS + 6] = 1
-    mapping[TILE + R], mapping[TILE + S] = problem[R], problem[S]
-    for k in range(many[K]):
-        mapping[TILE + K] = reach[K, k]
-        for c in range(many[C]):
-            mapping[TILE + C] = reach[C, c]
-            for y in range(many[Y]):
-                mapping[TILE + Y] = reach[Y, y]
-                largest = 0  # of equal tiles otherwise the widest is best
-                for x in range(many[X]):
-                    mapping[TILE + X] = reach[X, x]
-                    if reach[X, x] > largest and buffer_fits(problem, alone, mapping):
-                        largest = reach[X, x]
-                if not largest:
-                    continue
-                mapping[TILE + X] = largest
-                for order in range(3):
-                    set_order(mapping, OUTER, order)
-                    set_nest(problem, alone, mapping, nest)
-                    count_dram(problem, alone, mapping, nest, counters)
-                    energy = min(energy, energy_of(counters, unit_pj, DRAM_WORDS, DRAM_WORDS + 4))
-                    count_cycles(problem, alone, mapping, counters)
-                    cycles = min(cycles, counters[DRAM])
-    return energy, cycles
+    into = unit_pj[first + SUMS_IN]
+    prices = (unit_pj[first + WEIGHTS], unit_pj[first + INPUTS], unit_pj[first + SUMS_OUT] + into)
+    energy, energy_saved = -into * words[SUMS], 0.0
+    moved, moved_saved = -words[SUMS], 0
+    for operand in range(3):
+        rest = words[operand] * (again[operand] - 1)
+        energy += prices[operand] * (words[operand] + rest)
+        energy_saved = max(energy_saved, prices[operand] * rest)
+        # Sums are written as often as they are said to move, and read once less.
+        both = 2 if operand == SUMS else 1
+        moved += both * (words[operand] + rest)
+        moved_saved = max(moved_saved, both * rest)
+    return energy - energy_saved, moved - moved_saved
 
 
 @kernel
-def bound(problem, machine, unit_pj, mapping, nest, counters, dram_energy, dram_cycles):
-    """Return the least energy and cycles that an element's tile can come with, and their product; infinite if none."""
+def least_dram(problem, unit_pj, k, c, y, x):
+    """Return the least energy and words of DRAM traffic with buffer tiles of a size along four loops, whole along two."""
+    channels = problem[C] * (problem[K] if problem[DEPTHWISE] else 1)
+    rows = seen_by_tiles(problem[Y], y, problem[R], problem[R], problem[STRIDE])
+    columns = seen_by_tiles(problem[X], x, problem[S], problem[S], problem[STRIDE])
+    weights = problem[K] * problem[C] * problem[R] * problem[S]
+    maps = ceil_div(problem[Y], y) * ceil_div(problem[X], x)
+    filters = 1 if problem[DEPTHWISE] else ceil_div(problem[K], k)
+    words = (weights, channels * rows * columns, problem[K] * problem[Y] * problem[X])
+    again = (maps, filters, ceil_div(problem[C], c))
+    energy, moved = least_of_level(words, again, unit_pj, DRAM_WORDS)
+    return energy * problem[REPEATS], moved * problem[REPEATS]
+
+
+@kernel
+def insert(sizes, count, size):
+    """Put a size into a rising list unless it is there; return how many there are."""
+    place = count
+    while place > 0 and sizes[place - 1] >= size:
+        place -= 1
+    if place < count and sizes[place] == size:
+        return count
+    for later in range(count, place, -1):
+        sizes[later] = sizes[later - 1]
+    sizes[place] = size
+    return count + 1
+
+
+@kernel
+def buffer_sizes(problem, machine, sizes, counts, reach, many):
+    """Write the buffer tiles there are along four loops, whatever the element's tile, rising.
+
+    Of tiles that cut a loop into as many parts only the smallest is needed: traffic depends on the parts.
+    """
+    for loop in range(4):
+        found = 0
+        for place in range(counts[loop]):
+            step = sizes[loop, place] * machine[loop]
+            steps = ceil_div(problem[loop], step)
+            found = insert(reach[loop], found, ceil_div(problem[loop], steps))
+            while steps > 1:
+                steps = ceil_half(steps)
+                parts = ceil_div(problem[loop], step * steps)
+                found = insert(reach[loop], found, ceil_div(problem[loop], parts))
+        many[loop] = found
+
+
+@kernel
+def least_dram_of_all(problem, machine, unit_pj, reach, many):
+    """Return the least energy and the fewest words of DRAM traffic that any buffer tile comes with."""
+    energy, moved = np.inf, np.int64(2**62)
+    for k in range(many[K]):
+        for c in range(many[C]):
+            widest = many[X]
+            for y in range(many[Y]):
+                # A wider tile is never worse here, and the taller a tile, the less wide it can be.
+                while widest and not fits(
+                    problem, machine, reach[K, k], reach[C, c], reach[Y, y], reach[X, widest - 1]
+                ):
+                    widest -= 1
+                if not widest:
+                    break
+                least, fewest = least_dram(
+                    problem, unit_pj, reach[K, k], reach[C, c], reach[Y, y], reach[X, widest - 1]
+                )
+                energy, moved = min(energy, least), min(moved, fewest)
+    return energy, moved
+
+
+@kernel
+def fits(problem, machine, k, c, y, x):
+    """Return whether a buffer tile, whole along R and S, fits."""
+    return tile_words(problem, k, c, y, x, problem[R], problem[S]) <= machine[BUFFER_WORDS]
+
+
+@kernel
+def least_array(problem, machine, unit_pj, mapping):
+    """Return the least energy of what is not DRAM's, and words of the on-chip bus, with one tile of elements."""
+    filters, channels, maps = 1, 1, 1  # steps of the array along loops of one kind
+    filter_tiles, channel_tiles, map_tiles = 1, 1, 1  # tiles of elements, and those side by side
+    beside_filters, beside_channels, beside_maps = 1, 1, 1
     for loop in range(6):
-        mapping[STEPS + loop] = all_steps(problem, machine, mapping, loop)
-    least_energy, least_cycles = np.inf, np.int64(2**62)
-    set_order(mapping, OUTER, 0)
-    for order in range(3):
-        set_order(mapping, INNER, order)
-        set_nest(problem, machine, mapping, nest)
-        count_array(problem, machine, mapping, nest, counters)
-        count_cycles(problem, machine, mapping, counters)
-        energy = counters[3] * unit_pj[3] + energy_of(counters, unit_pj, NOC_WORDS, len(COUNTERS))
-        least_energy = min(least_energy, energy)
-        least_cycles = min(least_cycles, max(counters[COMPUTE], counters[NOC], dram_cycles))
-    return least_energy + dram_energy, least_cycles
+        tiles = ceil_div(problem[loop], mapping[TILE + loop])
+        steps, beside = ceil_div(tiles, machine[loop]), min(tiles, machine[loop])
+        if loop == K:
+            filters, filter_tiles, beside_filters = steps, tiles, beside
+        elif loop == Y or loop == X:
+            maps, map_tiles, beside_maps = maps * steps, map_tiles * tiles, beside_maps * beside
+        else:
+            channels, channel_tiles = channels * steps, channel_tiles * tiles
+            beside_channels *= beside
+    if problem[DEPTHWISE]:
+        filters = filter_tiles = beside_filters = 1
+    weights = problem[K] * problem[C] * problem[R] * problem[S]
+    outputs = problem[K] * problem[Y] * problem[X]
+    inputs, copied = input_words(problem, machine, mapping, False), element_inputs(problem, mapping)
+    bus, moved = least_of_level((weights, inputs, outputs), (maps, filters, channels), unit_pj, NOC_WORDS)
+    # Copies are fewest where the operand stays, and most where it does not.
+    fill = (
+        unit_pj[FILLS + WEIGHTS] * weights,
+        unit_pj[FILLS + INPUTS] * copied,
+        unit_pj[FILLS + SUMS_OUT] * outputs,
+    )
+    energy = fill[0] * beside_maps + fill[1] * beside_filters + fill[2] * beside_channels
+    more = (
+        fill[0] * (map_tiles - beside_maps),
+        fill[1] * (filter_tiles - beside_filters),
+        fill[2] * (channel_tiles - beside_channels),
+    )
+    energy += more[0] + more[1] + more[2] - max(more[0], more[1], more[2])
+    return (energy + bus) * problem[REPEATS], moved * problem[REPEATS]
+
+
+@kernel
+def bound(problem, machine, unit_pj, mapping, counters, dram_words):
+    """Return the least energy without DRAM's, and the fewest cycles, that a tile of elements can come with."""
+    energy, moved = least_array(problem, machine, unit_pj, mapping)
+    counters[:] = 0
+    count_cycles(problem, machine, mapping, counters)
+    noc = ceil_div(moved * machine[WORD_BITS], machine[NOC_BITS])
+    cycles = max(counters[COMPUTE], noc, ceil_div(dram_words * machine[WORD_BITS], machine[DRAM_BITS]))
+    return energy + counters[MACS] * unit_pj[MACS], cycles
 
 
 @kernel
@@ -164,7 +259,7 @@ def expand(problem, machine, unit_pj, mapping, nest, counters, lower, best, best
 
     Contract
     --------
-    lower : tuple of float, int   energy without DRAM, and cycles, that cannot be beaten with this tile
+    lower : tuple of float, int   energy without DRAM's, and cycles, that cannot be beaten with this tile
     best : int64[24]              written where a mapping is better
     """
     whole = np.empty(6, np.int64)
@@ -196,19 +291,24 @@ def expand(problem, machine, unit_pj, mapping, nest, counters, lower, best, best
 
 @kernel
 def try_orders(problem, machine, unit_pj, mapping, nest, counters, lower, best, best_score):
-    """Try the orders of one choice of tiles; return the best score so far."""
+    """Try the orders of one choice of tiles, if they can be better; return the best score so far."""
+    energy, moved = least_dram(
+        problem,
+        unit_pj,
+        buffer_tile(problem, machine, mapping, K),
+        buffer_tile(problem, machine, mapping, C),
+        buffer_tile(problem, machine, mapping, Y),
+        buffer_tile(problem, machine, mapping, X),
+    )
+    port = ceil_div(moved * machine[WORD_BITS], machine[DRAM_BITS])
+    if (lower[0] + energy) * max(lower[1], port) >= best_score * (1.0 + ROUNDING):
+        return best_score
     for outer in range(3):
-        set_order(mapping, OUTER, outer)
-        set_nest(problem, machine, mapping, nest)
-        count_dram(problem, machine, mapping, nest, counters)
-        count_cycles(problem, machine, mapping, counters)
-        dram = energy_of(counters, unit_pj, DRAM_WORDS, DRAM_WORDS + 4)
-        if (lower[0] + dram) * max(lower[1], counters[DRAM]) >= best_score:
-            continue
         for inner in range(3):
+            set_order(mapping, OUTER, outer)
             set_order(mapping, INNER, inner)
             cycles = count_layer(problem, machine, mapping, nest, counters)
-            score = energy_of(counters, unit_pj, 0, len(COUNTERS)) * cycles
+            score = energy_of(counters, unit_pj) * cycles
             if score < best_score:
                 best_score = score
                 best[:] = mapping
@@ -227,11 +327,12 @@ def set_tiles(code, sizes, counts, mapping):
 def best_mapping(problem, machine, unit_pj, best):
     """Write the best mapping of a layer (int64[24]); return the number of element tiles expanded, 0 where none fits."""
     sizes, counts = np.empty((6, MOST_SIZES), np.int64), np.empty(6, np.int64)
+    reach, many = np.empty((4, MOST_SIZES * MOST_SIZES), np.int64), np.zeros(4, np.int64)
     mapping, nest = np.zeros(MAPPING_COLUMNS, np.int64), np.empty((4, 6), np.int64)
     counters = np.zeros(len(COUNTERS), np.int64)
     element_sizes(problem, machine, sizes, counts)
-    set_order(mapping, INNER, 0)
-    dram_energy, dram_cycles = least_dram(problem, machine, unit_pj, mapping, sizes, counts, nest, counters)
+    buffer_sizes(problem, machine, sizes, counts, reach, many)
+    dram_energy, dram_words = least_dram_of_all(problem, machine, unit_pj, reach, many)
     codes = 1
     for loop in range(6):
         codes *= counts[loop]
@@ -239,14 +340,15 @@ def best_mapping(problem, machine, unit_pj, best):
     for code in range(codes):
         set_tiles(code, sizes, counts, mapping)
         if elements_fit(problem, machine, mapping):
-            energy, cycles = bound(problem, machine, unit_pj, mapping, nest, counters, dram_energy, dram_cycles)
+            energy, cycles = bound(problem, machine, unit_pj, mapping, counters, dram_words)
             tiles[fitting] = code
-            bounds[fitting, 0], bounds[fitting, 1], bounds[fitting, 2] = energy - dram_energy, cycles, energy * cycles
+            bounds[fitting, 0], bounds[fitting, 1] = energy, cycles
+            bounds[fitting, 2] = (energy + dram_energy) * cycles
             fitting += 1
     best_score, expanded = np.inf, 0
     while fitting:
         first = np.argmin(bounds[:fitting, 2])
-        if bounds[first, 2] >= best_score:
+        if bounds[first, 2] >= best_score * (1.0 + ROUNDING):
             break
         set_tiles(tiles[first], sizes, counts, mapping)
         lower = (bounds[first, 0], bounds[first, 1])

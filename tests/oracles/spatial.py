@@ -78,6 +78,7 @@ class Walk:
     def __init__(self, case: Case) -> None:
         self.case, self.counts = case, Counts()
         self.nest = [("outer", loop) for loop in case.outer] + [("inner", loop) for loop in case.inner]
+        self.depths = {operand: (self.depth(operand, 6), self.depth(operand, 12)) for operand in OPERANDS}
         self.visited: dict[str, set[frozenset[tuple[int, ...]]]] = {"dram": set(), "array": set()}
 
     def depth(self, operand: str, levels: int) -> int:
@@ -94,11 +95,11 @@ class Walk:
         return self.counts
 
     def at(self, place: int, buffer: Ranges, array: Ranges) -> None:
-        """Load what is loaded here, then run the next loop; ``buffer`` and ``array`` are cut as far as loops have run."""
+        """Load what is loaded here, then run the next loop; both ranges are cut as far as loops have run."""
         for operand in OPERANDS:
-            if self.depth(operand, 6) == place:
+            if self.depths[operand][0] == place:
                 self.load_buffer(operand, buffer)
-            if self.depth(operand, 12) == place:
+            if self.depths[operand][1] == place:
                 self.load_array(operand, buffer, array)
         if place == len(self.nest):
             self.step(array)
@@ -112,19 +113,19 @@ class Walk:
             for part in cut(array[loop], step):
                 self.at(place + 1, buffer, array | {loop: part})
 
-    def first_tile(self, operand: str, ranges: Ranges, size: dict[Loop, int]) -> Ranges:
+    def first_tile(self, ranges: Ranges, size: dict[Loop, int]) -> Ranges:
         """Cut the loops that have not run to the first tile: for those an operand depends on, it is the only one."""
         return {loop: part[: size[loop]] for loop, part in ranges.items()}
 
     def load_buffer(self, operand: str, buffer: Ranges) -> None:
         case = self.case
         tiles = {loop: case.tile[loop] * case.wide[loop] * case.steps[loop] for loop in LOOPS}
-        tile = words(case, operand, self.first_tile(operand, buffer, tiles))
+        tile = words(case, operand, self.first_tile(buffer, tiles))
         self.move("dram", operand, tile)
 
     def load_array(self, operand: str, buffer: Ranges, array: Ranges) -> None:
         case = self.case
-        first = self.first_tile(operand, array, {loop: case.tile[loop] * case.wide[loop] for loop in LOOPS})
+        first = self.first_tile(array, {loop: case.tile[loop] * case.wide[loop] for loop in LOOPS})
         again = self.move("array", operand, words(case, operand, first))
         parts = [cut(first[loop], case.tile[loop]) for loop in LOOPS]
         arrived = sum(len(words(case, operand, dict(zip(LOOPS, part, strict=True)))) for part in product(*parts))
@@ -154,3 +155,23 @@ class Walk:
             work.append(k * c * y * x * r * s)
         self.counts.cycles += max(work)
         self.counts.macs += sum(work)
+
+
+def loaded_when_not_held(case: Case) -> list[int]:
+    """Words of weights and inputs that buffer and array load if they look before every step which tile they hold."""
+    loaded = {(where, operand): 0 for where in ("buffer", "array") for operand in OPERANDS[:2]}
+    held: dict[tuple[str, str], list[range]] = {}
+    whole = {loop: range(case.size[loop]) for loop in LOOPS}
+    step = {loop: case.tile[loop] * case.wide[loop] for loop in LOOPS}
+    buffers = [cut(whole[loop], step[loop] * case.steps[loop]) for loop in case.outer]
+    for outer in product(*buffers):
+        buffer = dict(zip(case.outer, outer, strict=True))
+        for inner in product(*(cut(buffer[loop], step[loop]) for loop in case.inner)):
+            array = dict(zip(case.inner, inner, strict=True))
+            for (where, operand), so_far in loaded.items():
+                ranges = buffer if where == "buffer" else array
+                tile = [ranges[loop] for loop in LOOPS if depends(case, operand, loop)]
+                if held.get((where, operand)) != tile:
+                    held[where, operand] = tile
+                    loaded[where, operand] = so_far + len(words(case, operand, ranges))
+    return list(loaded.values())
