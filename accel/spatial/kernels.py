@@ -12,7 +12,7 @@ iteration that the operand depends on. Tiles at the edges are shorter, and their
 import numpy as np
 
 from accel.arithmetic import ceil_div
-from accel.jit import kernel
+from accel.jit import kernel, lean_kernel
 
 LOOPS = "KCYXRS"
 K, C, Y, X, R, S = range(6)
@@ -54,13 +54,13 @@ DRAM_WORDS, NOC_WORDS, FILLS = 4, 8, 12
 SUMS_IN, SUMS_OUT = 2, 3  # from the first of the four
 
 
-@kernel
+@lean_kernel
 def seen(outputs, kernel_size, stride):
     """Return the input rows that some output rows see through some kernel rows; likewise columns."""
     return min((outputs - 1) * stride + kernel_size, outputs * kernel_size)
 
 
-@kernel
+@lean_kernel
 def seen_by_tiles(size, tile, kernel_size, kernel_tile, stride):
     """Return the input rows that tiles of output rows see through tiles of kernel rows, each pair by itself."""
     whole, edge = size // tile, size % tile
@@ -75,24 +75,20 @@ def seen_by_tiles(size, tile, kernel_size, kernel_tile, stride):
     return total
 
 
-@kernel
-def input_words(problem, machine, mapping, in_buffer):
-    """Return the words of inputs in all buffer tiles, or in all steps of the array."""
+@lean_kernel
+def step_inputs(problem, machine, mapping):
+    """Return the words of inputs in all steps of the array."""
     y, x = mapping[TILE + Y] * machine[Y], mapping[TILE + X] * machine[X]
-    r, s = mapping[TILE + R] * machine[R], mapping[TILE + S] * machine[S]
-    if in_buffer:
-        y, x = y * mapping[STEPS + Y], x * mapping[STEPS + X]
-        r, s = r * mapping[STEPS + R], s * mapping[STEPS + S]
-    return words_seen(problem, y, x, r, s)
+    return words_seen(problem, y, x, mapping[TILE + R] * machine[R], mapping[TILE + S] * machine[S])
 
 
-@kernel
+@lean_kernel
 def element_inputs(problem, mapping):
     """Return the words of inputs in all tiles of elements."""
     return words_seen(problem, mapping[TILE + Y], mapping[TILE + X], mapping[TILE + R], mapping[TILE + S])
 
 
-@kernel
+@lean_kernel
 def words_seen(problem, y, x, r, s):
     """Return the words of inputs in all tiles of so many rows and columns, of outputs and of the kernel."""
     rows = seen_by_tiles(problem[Y], y, problem[R], r, problem[STRIDE])
@@ -101,14 +97,14 @@ def words_seen(problem, y, x, r, s):
     return channels * rows * columns
 
 
-@kernel
+@lean_kernel
 def tile_words(problem, k, c, y, x, r, s):
     """Return the words of one tile, the three operands together."""
     inputs = seen(y, r, problem[STRIDE]) * seen(x, s, problem[STRIDE]) * c * (k if problem[DEPTHWISE] else 1)
     return k * c * r * s + inputs + k * y * x
 
 
-@kernel
+@lean_kernel
 def set_nest(problem, machine, mapping, nest):
     """Write how often every loop runs over buffer tiles and over steps in a whole one, and where it stands.
 
@@ -124,7 +120,7 @@ def set_nest(problem, machine, mapping, nest):
         nest[INNER_PLACE, mapping[INNER + loop]] = 6 + loop
 
 
-@kernel
+@lean_kernel
 def last_that_steps(depends, nest, level, found):
     """Return the innermost place of a loop that brings another tile: at a level, or else the one found further out."""
     for loop in range(6):
@@ -133,7 +129,20 @@ def last_that_steps(depends, nest, level, found):
     return found
 
 
-@kernel
+@lean_kernel
+def buffer_tile(problem, machine, mapping):
+    """Return the size of the largest buffer tile along the six loops."""
+    return (
+        min(problem[K], mapping[TILE + K] * machine[K] * mapping[STEPS + K]),
+        min(problem[C], mapping[TILE + C] * machine[C] * mapping[STEPS + C]),
+        min(problem[Y], mapping[TILE + Y] * machine[Y] * mapping[STEPS + Y]),
+        min(problem[X], mapping[TILE + X] * machine[X] * mapping[STEPS + X]),
+        min(problem[R], mapping[TILE + R] * machine[R] * mapping[STEPS + R]),
+        min(problem[S], mapping[TILE + S] * machine[S] * mapping[STEPS + S]),
+    )
+
+
+@lean_kernel
 def count_dram(problem, machine, mapping, nest, counters):
     """Count the words that cross the DRAM port."""
     for operand in range(3):
@@ -146,7 +155,8 @@ def count_dram(problem, machine, mapping, nest, counters):
         if operand == WEIGHTS:
             counters[DRAM_WORDS + WEIGHTS] = times * problem[K] * problem[C] * problem[R] * problem[S]
         elif operand == INPUTS:
-            counters[DRAM_WORDS + INPUTS] = times * input_words(problem, machine, mapping, True)
+            _, _, y, x, r, s = buffer_tile(problem, machine, mapping)
+            counters[DRAM_WORDS + INPUTS] = times * words_seen(problem, y, x, r, s)
         else:
             # Sums leave with every visit and come back with every visit but the first.
             outputs = problem[K] * problem[Y] * problem[X]
@@ -154,7 +164,7 @@ def count_dram(problem, machine, mapping, nest, counters):
             counters[DRAM_WORDS + SUMS_IN] = (times - problem[REPEATS]) * outputs
 
 
-@kernel
+@lean_kernel
 def first_users(problem, machine, mapping, loop):
     """Return the elements along a loop that the first step of every buffer tile uses, added up over buffer tiles."""
     tile, wide = mapping[TILE + loop], machine[loop]
@@ -162,7 +172,7 @@ def first_users(problem, machine, mapping, loop):
     return problem[loop] // whole * wide + min(wide, ceil_div(problem[loop] % whole, tile))
 
 
-@kernel
+@lean_kernel
 def count_array(problem, machine, mapping, nest, counters):
     """Count the words between buffer and array, and those that arrive at elements and leave them."""
     for operand in range(3):
@@ -188,7 +198,7 @@ def count_array(problem, machine, mapping, nest, counters):
             counters[NOC_WORDS + WEIGHTS] = times * words
             counters[FILLS + WEIGHTS] = copies * words
         elif operand == INPUTS:
-            counters[NOC_WORDS + INPUTS] = times * input_words(problem, machine, mapping, False)
+            counters[NOC_WORDS + INPUTS] = times * step_inputs(problem, machine, mapping)
             counters[FILLS + INPUTS] = copies * element_inputs(problem, mapping)
         else:
             outputs = problem[K] * problem[Y] * problem[X]
@@ -198,7 +208,7 @@ def count_array(problem, machine, mapping, nest, counters):
             counters[FILLS + SUMS_IN] = counters[NOC_WORDS + SUMS_IN]
 
 
-@kernel
+@lean_kernel
 def count_cycles(problem, machine, mapping, counters):
     """Count the cycles of the array, whose step takes as long as its largest tile, and those of both buses."""
     cycles = macs = problem[REPEATS]
@@ -217,7 +227,7 @@ def count_cycles(problem, machine, mapping, counters):
     return max(counters[COMPUTE], counters[NOC], counters[DRAM])
 
 
-@kernel
+@lean_kernel
 def count_layer(problem, machine, mapping, nest, counters):
     """Count a layer under its mapping; return its cycles.
 
@@ -240,7 +250,7 @@ def network_counts(problems, machine, mappings, counters):
         count_layer(problems[index], machine, mappings[index], nest, counters[index])
 
 
-@kernel
+@lean_kernel
 def elements_fit(problem, machine, mapping):
     """Return whether an element's tiles of all operands fit the usable half of its buffer."""
     return (
@@ -252,24 +262,8 @@ def elements_fit(problem, machine, mapping):
     )  # fmt: skip
 
 
-@kernel
-def buffer_tile(problem, machine, mapping, loop):
-    """Return the size of the largest buffer tile along a loop."""
-    return min(problem[loop], mapping[TILE + loop] * machine[loop] * mapping[STEPS + loop])
-
-
-@kernel
+@lean_kernel
 def buffer_fits(problem, machine, mapping):
     """Return whether buffer tiles of all operands fit the usable half of the global buffer."""
-    return (
-        tile_words(
-            problem,
-            buffer_tile(problem, machine, mapping, K),
-            buffer_tile(problem, machine, mapping, C),
-            buffer_tile(problem, machine, mapping, Y),
-            buffer_tile(problem, machine, mapping, X),
-            buffer_tile(problem, machine, mapping, R),
-            buffer_tile(problem, machine, mapping, S),
-        )
-        <= machine[BUFFER_WORDS]
-    )
+    k, c, y, x, r, s = buffer_tile(problem, machine, mapping)
+    return tile_words(problem, k, c, y, x, r, s) <= machine[BUFFER_WORDS]

@@ -13,7 +13,7 @@ until no bound is below the best mapping found. What is best is the product of e
 import numpy as np
 
 from accel.arithmetic import ceil_div
-from accel.jit import kernel
+from accel.jit import kernel, lean_kernel
 from accel.spatial.kernels import (
     BUFFER_WORDS,
     COMPUTE,
@@ -50,8 +50,8 @@ from accel.spatial.kernels import (
     count_layer,
     element_inputs,
     elements_fit,
-    input_words,
     seen_by_tiles,
+    step_inputs,
     tile_words,
 )
 
@@ -61,13 +61,13 @@ MOST_SIZES = 24
 ROUNDING = 1e-9  # bounds are summed in another order than what they bound
 
 
-@kernel
+@lean_kernel
 def ceil_half(size):
     """Return half of a size, rounded up."""
     return (size + 1) // 2
 
 
-@kernel
+@lean_kernel
 def element_sizes(problem, machine, sizes, counts):
     """Write the tiles an element can have of every loop, smallest last; ``sizes`` is int64[6, 24], counts int64[6]."""
     for loop in range(6):
@@ -79,21 +79,21 @@ def element_sizes(problem, machine, sizes, counts):
             counts[loop] += 1
 
 
-@kernel
+@lean_kernel
 def all_steps(problem, machine, mapping, loop):
     """Return the steps of the array that a whole loop takes."""
     step = mapping[TILE + loop] * machine[loop]
     return (problem[loop] + step - 1) // step
 
 
-@kernel
-def set_order(mapping, first, order):
-    """Write one of the orders into a mapping."""
+@lean_kernel
+def set_orders(mapping, outer, inner):
+    """Write two of the orders into a mapping."""
     for place in range(6):
-        mapping[first + place] = ORDERS[order, place]
+        mapping[OUTER + place], mapping[INNER + place] = ORDERS[outer, place], ORDERS[inner, place]
 
 
-@kernel
+@lean_kernel
 def energy_of(counters, unit_pj):
     """Return the energy of some counters."""
     energy = 0.0
@@ -102,19 +102,19 @@ def energy_of(counters, unit_pj):
     return energy
 
 
-@kernel
-def least_of_level(words, again, unit_pj, first):
+@lean_kernel
+def least_of_level(words, again, unit_pj):
     """Return the least energy and words of a level's traffic: two operands move again and again, one of choice once.
 
     Whose loops are innermost is the choice; the other two depend on those loops, so that all others repeat them.
 
     Contract
     --------
-    words, again : tuples of 3 int    of every operand once, and how often if it does not stay
-    first : int                       the first of the level's four counters
+    words, again : tuples of 3 int   of every operand once, and how often if it does not stay
+    unit_pj : float64[4]             of the level's four counters
     """
-    into = unit_pj[first + SUMS_IN]
-    prices = (unit_pj[first + WEIGHTS], unit_pj[first + INPUTS], unit_pj[first + SUMS_OUT] + into)
+    into = unit_pj[SUMS_IN]
+    prices = (unit_pj[WEIGHTS], unit_pj[INPUTS], unit_pj[SUMS_OUT] + into)
     energy, energy_saved = -into * words[SUMS], 0.0
     moved, moved_saved = -words[SUMS], 0
     for operand in range(3):
@@ -128,9 +128,9 @@ def least_of_level(words, again, unit_pj, first):
     return energy - energy_saved, moved - moved_saved
 
 
-@kernel
+@lean_kernel
 def least_dram(problem, unit_pj, k, c, y, x):
-    """Return the least energy and words of DRAM traffic with buffer tiles of a size along four loops, whole along two."""
+    """Return the least energy and words of DRAM traffic with buffer tiles of a size, whole along R and S."""
     channels = problem[C] * (problem[K] if problem[DEPTHWISE] else 1)
     rows = seen_by_tiles(problem[Y], y, problem[R], problem[R], problem[STRIDE])
     columns = seen_by_tiles(problem[X], x, problem[S], problem[S], problem[STRIDE])
@@ -139,11 +139,11 @@ def least_dram(problem, unit_pj, k, c, y, x):
     filters = 1 if problem[DEPTHWISE] else ceil_div(problem[K], k)
     words = (weights, channels * rows * columns, problem[K] * problem[Y] * problem[X])
     again = (maps, filters, ceil_div(problem[C], c))
-    energy, moved = least_of_level(words, again, unit_pj, DRAM_WORDS)
+    energy, moved = least_of_level(words, again, unit_pj[DRAM_WORDS:NOC_WORDS])
     return energy * problem[REPEATS], moved * problem[REPEATS]
 
 
-@kernel
+@lean_kernel
 def insert(sizes, count, size):
     """Put a size into a rising list unless it is there; return how many there are."""
     place = count
@@ -157,7 +157,7 @@ def insert(sizes, count, size):
     return count + 1
 
 
-@kernel
+@lean_kernel
 def buffer_sizes(problem, machine, sizes, counts, reach, many):
     """Write the buffer tiles there are along four loops, whatever the element's tile, rising.
 
@@ -176,7 +176,7 @@ def buffer_sizes(problem, machine, sizes, counts, reach, many):
         many[loop] = found
 
 
-@kernel
+@lean_kernel
 def least_dram_of_all(problem, machine, unit_pj, reach, many):
     """Return the least energy and the fewest words of DRAM traffic that any buffer tile comes with."""
     energy, moved = np.inf, np.int64(2**62)
@@ -198,13 +198,13 @@ def least_dram_of_all(problem, machine, unit_pj, reach, many):
     return energy, moved
 
 
-@kernel
+@lean_kernel
 def fits(problem, machine, k, c, y, x):
     """Return whether a buffer tile, whole along R and S, fits."""
     return tile_words(problem, k, c, y, x, problem[R], problem[S]) <= machine[BUFFER_WORDS]
 
 
-@kernel
+@lean_kernel
 def least_array(problem, machine, unit_pj, mapping):
     """Return the least energy of what is not DRAM's, and words of the on-chip bus, with one tile of elements."""
     filters, channels, maps = 1, 1, 1  # steps of the array along loops of one kind
@@ -224,8 +224,8 @@ def least_array(problem, machine, unit_pj, mapping):
         filters = filter_tiles = beside_filters = 1
     weights = problem[K] * problem[C] * problem[R] * problem[S]
     outputs = problem[K] * problem[Y] * problem[X]
-    inputs, copied = input_words(problem, machine, mapping, False), element_inputs(problem, mapping)
-    bus, moved = least_of_level((weights, inputs, outputs), (maps, filters, channels), unit_pj, NOC_WORDS)
+    inputs, copied = step_inputs(problem, machine, mapping), element_inputs(problem, mapping)
+    bus, moved = least_of_level((weights, inputs, outputs), (maps, filters, channels), unit_pj[NOC_WORDS:FILLS])
     # Copies are fewest where the operand stays, and most where it does not.
     fill = (
         unit_pj[FILLS + WEIGHTS] * weights,
@@ -242,18 +242,19 @@ def least_array(problem, machine, unit_pj, mapping):
     return (energy + bus) * problem[REPEATS], moved * problem[REPEATS]
 
 
-@kernel
+@lean_kernel
 def bound(problem, machine, unit_pj, mapping, counters, dram_words):
     """Return the least energy without DRAM's, and the fewest cycles, that a tile of elements can come with."""
     energy, moved = least_array(problem, machine, unit_pj, mapping)
-    counters[:] = 0
+    for stream in range(4):
+        counters[DRAM_WORDS + stream] = counters[NOC_WORDS + stream] = 0
     count_cycles(problem, machine, mapping, counters)
     noc = ceil_div(moved * machine[WORD_BITS], machine[NOC_BITS])
     cycles = max(counters[COMPUTE], noc, ceil_div(dram_words * machine[WORD_BITS], machine[DRAM_BITS]))
     return energy + counters[MACS] * unit_pj[MACS], cycles
 
 
-@kernel
+@lean_kernel
 def expand(problem, machine, unit_pj, mapping, nest, counters, lower, best, best_score):
     """Try all buffer tiles and orders with one tile of elements; return the best score so far.
 
@@ -262,60 +263,59 @@ def expand(problem, machine, unit_pj, mapping, nest, counters, lower, best, best
     lower : tuple of float, int   energy without DRAM's, and cycles, that cannot be beaten with this tile
     best : int64[24]              written where a mapping is better
     """
-    whole = np.empty(6, np.int64)
     for loop in range(6):
-        whole[loop] = all_steps(problem, machine, mapping, loop)
-        mapping[STEPS + loop] = whole[loop]
-    k = whole[K]
-    while k > 0:
-        mapping[STEPS + K] = k
-        c = whole[C]
-        while c > 0:
-            mapping[STEPS + C] = c
-            y = whole[Y]
-            while y > 0:
-                mapping[STEPS + Y] = y
-                x = whole[X]
-                while x > 0:
-                    mapping[STEPS + X] = x
+        mapping[STEPS + loop] = all_steps(problem, machine, mapping, loop)
+    rows, columns = mapping[STEPS + Y], mapping[STEPS + X]
+    channels = mapping[STEPS + C]
+    while mapping[STEPS + K] > 0:
+        mapping[STEPS + C] = channels
+        while mapping[STEPS + C] > 0:
+            mapping[STEPS + Y] = rows
+            while mapping[STEPS + Y] > 0:
+                mapping[STEPS + X] = columns
+                while mapping[STEPS + X] > 0:
                     if buffer_fits(problem, machine, mapping):
-                        best_score = try_orders(
-                            problem, machine, unit_pj, mapping, nest, counters, lower, best, best_score
-                        )
-                    x = ceil_half(x) if x > 1 else 0
-                y = ceil_half(y) if y > 1 else 0
-            c = ceil_half(c) if c > 1 else 0
-        k = ceil_half(k) if k > 1 else 0
+                        if not may_beat(problem, machine, unit_pj, mapping, lower, best_score):
+                            break  # nor may narrower tiles, whose DRAM traffic is no less
+                        best_score = try_orders(problem, machine, unit_pj, mapping, nest, counters, best, best_score)
+                    halve(mapping, STEPS + X)
+                halve(mapping, STEPS + Y)
+            halve(mapping, STEPS + C)
+        halve(mapping, STEPS + K)
     return best_score
 
 
-@kernel
-def try_orders(problem, machine, unit_pj, mapping, nest, counters, lower, best, best_score):
-    """Try the orders of one choice of tiles, if they can be better; return the best score so far."""
-    energy, moved = least_dram(
-        problem,
-        unit_pj,
-        buffer_tile(problem, machine, mapping, K),
-        buffer_tile(problem, machine, mapping, C),
-        buffer_tile(problem, machine, mapping, Y),
-        buffer_tile(problem, machine, mapping, X),
-    )
+@lean_kernel
+def halve(mapping, place):
+    """Halve steps, rounded up; after one step comes none."""
+    mapping[place] = ceil_half(mapping[place]) if mapping[place] > 1 else 0
+
+
+@lean_kernel
+def may_beat(problem, machine, unit_pj, mapping, lower, best_score):
+    """Return whether tiles may be better than the best score, whatever the orders."""
+    k, c, y, x, _, _ = buffer_tile(problem, machine, mapping)
+    energy, moved = least_dram(problem, unit_pj, k, c, y, x)
     port = ceil_div(moved * machine[WORD_BITS], machine[DRAM_BITS])
-    if (lower[0] + energy) * max(lower[1], port) >= best_score * (1.0 + ROUNDING):
-        return best_score
+    return (lower[0] + energy) * max(lower[1], port) < best_score * (1.0 + ROUNDING)
+
+
+@lean_kernel
+def try_orders(problem, machine, unit_pj, mapping, nest, counters, best, best_score):
+    """Try the orders of one choice of tiles; return the best score so far."""
     for outer in range(3):
         for inner in range(3):
-            set_order(mapping, OUTER, outer)
-            set_order(mapping, INNER, inner)
+            set_orders(mapping, outer, inner)
             cycles = count_layer(problem, machine, mapping, nest, counters)
             score = energy_of(counters, unit_pj) * cycles
             if score < best_score:
                 best_score = score
-                best[:] = mapping
+                for column in range(MAPPING_COLUMNS):
+                    best[column] = mapping[column]
     return best_score
 
 
-@kernel
+@lean_kernel
 def set_tiles(code, sizes, counts, mapping):
     """Write the element's tiles that a number stands for."""
     for loop in range(6):
@@ -324,15 +324,19 @@ def set_tiles(code, sizes, counts, mapping):
 
 
 @kernel
-def best_mapping(problem, machine, unit_pj, best):
-    """Write the best mapping of a layer (int64[24]); return the number of element tiles expanded, 0 where none fits."""
-    sizes, counts = np.empty((6, MOST_SIZES), np.int64), np.empty(6, np.int64)
-    reach, many = np.empty((4, MOST_SIZES * MOST_SIZES), np.int64), np.zeros(4, np.int64)
-    mapping, nest = np.zeros(MAPPING_COLUMNS, np.int64), np.empty((4, 6), np.int64)
-    counters = np.zeros(len(COUNTERS), np.int64)
+def bound_tiles(problem, machine, unit_pj, sizes, counts):
+    """Return the tiles of elements that fit, as numbers, and of each the least energy, cycles and score, shape (n, 3).
+
+    Contract
+    --------
+    sizes : int64[6, 24]   written, as ``element_sizes``
+    counts : int64[6]      written
+    """
     element_sizes(problem, machine, sizes, counts)
+    reach, many = np.empty((4, MOST_SIZES * MOST_SIZES), np.int64), np.zeros(4, np.int64)
     buffer_sizes(problem, machine, sizes, counts, reach, many)
     dram_energy, dram_words = least_dram_of_all(problem, machine, unit_pj, reach, many)
+    mapping, counters = np.zeros(MAPPING_COLUMNS, np.int64), np.zeros(len(COUNTERS), np.int64)
     codes = 1
     for loop in range(6):
         codes *= counts[loop]
@@ -345,7 +349,21 @@ def best_mapping(problem, machine, unit_pj, best):
             bounds[fitting, 0], bounds[fitting, 1] = energy, cycles
             bounds[fitting, 2] = (energy + dram_energy) * cycles
             fitting += 1
-    best_score, expanded = np.inf, 0
+    return tiles[:fitting], bounds[:fitting]
+
+
+@kernel
+def best_first(problem, machine, unit_pj, sizes, counts, tiles, bounds, best):
+    """Expand tiles of elements, best bound first, until none can be better; return how many, 0 if no buffer tile fits.
+
+    Contract
+    --------
+    tiles, bounds : from ``bound_tiles``; used up
+    best : int64[24]   written
+    """
+    mapping, nest = np.zeros(MAPPING_COLUMNS, np.int64), np.empty((4, 6), np.int64)
+    counters = np.zeros(len(COUNTERS), np.int64)
+    fitting, best_score, expanded = len(tiles), np.inf, 0
     while fitting:
         first = np.argmin(bounds[:fitting, 2])
         if bounds[first, 2] >= best_score * (1.0 + ROUNDING):
@@ -358,12 +376,3 @@ def best_mapping(problem, machine, unit_pj, best):
         tiles[first] = tiles[fitting]
         bounds[first] = bounds[fitting]
     return expanded if best_score < np.inf else 0
-
-
-@kernel
-def search(problems, machine, unit_pj, mappings):
-    """Write every layer's best mapping; return the index of the first that does not fit, or -1."""
-    for index in range(len(problems)):
-        if not best_mapping(problems[index], machine, unit_pj, mappings[index]):
-            return index
-    return -1
