@@ -80,13 +80,6 @@ def element_sizes(problem, machine, sizes, counts):
 
 
 @lean_kernel
-def all_steps(problem, machine, mapping, loop):
-    """Return the steps of the array that a whole loop takes."""
-    step = mapping[TILE + loop] * machine[loop]
-    return (problem[loop] + step - 1) // step
-
-
-@lean_kernel
 def set_orders(mapping, outer, inner):
     """Write two of the orders into a mapping."""
     for place in range(6):
@@ -180,28 +173,20 @@ def buffer_sizes(problem, machine, sizes, counts, reach, many):
 def least_dram_of_all(problem, machine, unit_pj, reach, many):
     """Return the least energy and the fewest words of DRAM traffic that any buffer tile comes with."""
     energy, moved = np.inf, np.int64(2**62)
-    for k in range(many[K]):
-        for c in range(many[C]):
-            widest = many[X]
-            for y in range(many[Y]):
-                # A wider tile is never worse here, and the taller a tile, the less wide it can be.
-                while widest and not fits(
-                    problem, machine, reach[K, k], reach[C, c], reach[Y, y], reach[X, widest - 1]
-                ):
-                    widest -= 1
-                if not widest:
-                    break
-                least, fewest = least_dram(
-                    problem, unit_pj, reach[K, k], reach[C, c], reach[Y, y], reach[X, widest - 1]
-                )
-                energy, moved = min(energy, least), min(moved, fewest)
+    for place in range(many[K] * many[C]):
+        k, c = reach[K, place % many[K]], reach[C, place // many[K]]
+        widest = many[X]
+        for y in reach[Y, : many[Y]]:
+            # A wider tile is never worse here, and the taller a tile, the less wide it can be.
+            while widest and (
+                tile_words(problem, k, c, y, reach[X, widest - 1], problem[R], problem[S]) > machine[BUFFER_WORDS]
+            ):
+                widest -= 1
+            if not widest:
+                break
+            least, fewest = least_dram(problem, unit_pj, k, c, y, reach[X, widest - 1])
+            energy, moved = min(energy, least), min(moved, fewest)
     return energy, moved
-
-
-@lean_kernel
-def fits(problem, machine, k, c, y, x):
-    """Return whether a buffer tile, whole along R and S, fits."""
-    return tile_words(problem, k, c, y, x, problem[R], problem[S]) <= machine[BUFFER_WORDS]
 
 
 @lean_kernel
@@ -264,7 +249,7 @@ def expand(problem, machine, unit_pj, mapping, nest, counters, lower, best, best
     best : int64[24]              written where a mapping is better
     """
     for loop in range(6):
-        mapping[STEPS + loop] = all_steps(problem, machine, mapping, loop)
+        mapping[STEPS + loop] = ceil_div(problem[loop], mapping[TILE + loop] * machine[loop])
     rows, columns = mapping[STEPS + Y], mapping[STEPS + X]
     channels = mapping[STEPS + C]
     while mapping[STEPS + K] > 0:
@@ -365,7 +350,10 @@ def best_first(problem, machine, unit_pj, sizes, counts, tiles, bounds, best):
     counters = np.zeros(len(COUNTERS), np.int64)
     fitting, best_score, expanded = len(tiles), np.inf, 0
     while fitting:
-        first = np.argmin(bounds[:fitting, 2])
+        first = 0
+        for place in range(1, fitting):
+            if bounds[place, 2] < bounds[first, 2]:
+                first = place
         if bounds[first, 2] >= best_score * (1.0 + ROUNDING):
             break
         set_tiles(tiles[first], sizes, counts, mapping)
@@ -374,5 +362,6 @@ def best_first(problem, machine, unit_pj, sizes, counts, tiles, bounds, best):
         expanded += 1
         fitting -= 1
         tiles[first] = tiles[fitting]
-        bounds[first] = bounds[fitting]
+        for column in range(3):
+            bounds[first, column] = bounds[fitting, column]
     return expanded if best_score < np.inf else 0
