@@ -19,7 +19,7 @@ from searchers.sections import read_problem
 from workloads.catalog import build_table
 
 NETWORKS = ("mobilenet_v2", "resnet50")
-EVALUATIONS, SEEDS, POPULATION = 200, 5, 12
+EVALUATIONS, SEEDS, POPULATION = 150, 3, 10
 EYERISS = PRESETS["paper"]
 # The same 168 elements as Eyeriss's chip can fold kernels into its rows: per layer, whatever suits it best.
 FOLDED = (
@@ -129,9 +129,8 @@ def main() -> None:
     given = [int(argument) for argument in sys.argv[1:]]
     evaluations, seeds = (given + [EVALUATIONS, SEEDS][len(given) :])[:2]
     write(("search", "algorithm", "seed", "gain", "machine"), "w")
-    print(
-        f"energy-delay product of Eyeriss's configuration / ours, {evaluations} evaluations: median (quartiles) of {seeds}"
-    )
+    print(f"energy-delay product of Eyeriss's configuration / ours: median (quartiles) of {seeds} seeds")
+    print(f"{evaluations} evaluations each")
     print(f"{'':<14}{'Eyeriss [uJ s]':>15}{'folded':>8}    {'random':<24}{'CMA-ES':<24}")
     for network in NETWORKS:
         base = edp(EYERISS, network)

@@ -6,7 +6,9 @@ docs/spatial.md for every assumption.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from operator import mul
 
 import numpy as np
 
@@ -39,26 +41,14 @@ def estimate(config: Config, plan: Plan) -> Report:
     posed = problems(plan.table)
     counters: IntArray = np.zeros((len(plan.table), len(kernels.COUNTERS)), np.int64)
     kernels.network_counts(posed, config.machine_row(), plan.mappings, counters)
-    priced = costs(config)
-    energies = priced.parts_pj @ counters.T
-    layers = tuple(
-        _report(config, plan, index, posed[index], counters[index], energies[:, index].tolist(), priced.area_mm2)
-        for index in range(len(plan.table))
-    )
+    layers = tuple(_report(config, plan, index, posed[index], counters[index]) for index in range(len(plan.table)))
     return Report.of_layers(layers, name=plan.table.name)
 
 
-def _report(
-    config: Config,
-    plan: Plan,
-    index: int,
-    problem: IntArray,
-    counters: IntArray,
-    energies: list[float],
-    area_mm2: dict[str, float],
-) -> Report:
-    count = dict(zip(kernels.COUNTERS, counters.tolist(), strict=True))
-    _check(plan.table.layer_names[index], problem.tolist(), counters.tolist())
+def _report(config: Config, plan: Plan, index: int, problem: IntArray, counters: IntArray) -> Report:
+    counted, priced = counters.tolist(), costs(config)
+    count = dict(zip(kernels.COUNTERS, counted, strict=True))
+    _check(plan.table.layer_names[index], problem.tolist(), counted)
     compute, noc, dram = count["compute_cycles"], count["noc_cycles"], count["dram_cycles"]
     cycles = max(compute, noc, dram)
     read = count["dram_weights_read"] + count["dram_inputs_read"] + count["dram_sums_read"]
@@ -81,8 +71,11 @@ def _report(
             "noc_stall": max(0, noc - compute),
             "dram_stall": max(0, dram - max(compute, noc)),
         },
-        energy_pj=dict(zip(COMPONENTS, energies, strict=True)),
-        area_mm2=area_mm2,
+        energy_pj={
+            component: math.fsum(map(mul, counted, prices))
+            for component, prices in zip(COMPONENTS, priced.parts_pj.tolist(), strict=True)
+        },
+        area_mm2=priced.area_mm2,
         counters=count,
     )
 
