@@ -16,6 +16,7 @@ from mappers.spatial import best_plan
 from searchers.algorithms.algorithm import make_algorithm
 from searchers.problems.problem import Problem
 from searchers.sections import read_problem
+from searchers.study import UNBUILDABLE
 from workloads.catalog import build_table
 
 NETWORKS = ("mobilenet_v2", "resnet50")
@@ -83,6 +84,9 @@ def search(problem: Problem, algorithm: str, evaluations: int, seed: int, accura
         inside = np.flatnonzero(lacking == 0.0)[:left]
         left -= len(inside)
         for place, outcome in zip(inside, problem.evaluate(asked[inside]), strict=True):
+            if not outcome.quantities:  # a step of the array does not fit the buffers
+                lacking[place] = UNBUILDABLE
+                continue
             costs[place] = outcome.quantities["edp"]
             lacking[place] = max(0.0, accuracy - outcome.quantities.get("accuracy", accuracy))
             if lacking[place] == 0.0 and costs[place] < best:

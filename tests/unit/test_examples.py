@@ -71,8 +71,8 @@ def test_haq_on_every_machine(tmp_path: Path) -> None:
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "studies")),
-        *(f"docs/recipes/{name}.md" for name in ("joint", "haq", "apq", "once_for_all", "sizing")),
+        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "spatial", "studies")),
+        *(f"docs/recipes/{name}.md" for name in ("joint", "haq", "apq", "naas", "once_for_all", "sizing")),
     ],
 )
 def test_links_lead_somewhere(page: str) -> None:
