@@ -1,4 +1,4 @@
-"""What searching an accelerator with its mappings, and with its network, gains over Eyeriss's configuration, beside NAAS.
+"""What searching machine, mappings and network gains over Eyeriss's configuration, beside what NAAS says it gains.
 
 Searches are not repeated here: these are the designs that ``examples/naas.py`` finds by CMA-ES with its first seed.
 """
