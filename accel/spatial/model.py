@@ -16,7 +16,7 @@ from accel.report import LawError, Report
 from accel.roofline import Roofline
 from accel.spatial import kernels
 from accel.spatial.config import Config
-from accel.spatial.plan import Plan, problems
+from accel.spatial.plan import Plan, least_words, problems
 from accel.spatial.technology import COMPONENTS, costs
 from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
@@ -48,7 +48,7 @@ def estimate(config: Config, plan: Plan) -> Report:
 def _report(config: Config, plan: Plan, index: int, problem: IntArray, counters: IntArray) -> Report:
     counted, priced = counters.tolist(), costs(config)
     count = dict(zip(kernels.COUNTERS, counted, strict=True))
-    _check(plan.table.layer_names[index], problem.tolist(), counted)
+    _check(plan.table.layer_names[index], least_words(problem), counted)
     compute, noc, dram = count["compute_cycles"], count["noc_cycles"], count["dram_cycles"]
     cycles = max(compute, noc, dram)
     read = count["dram_weights_read"] + count["dram_inputs_read"] + count["dram_sums_read"]
@@ -80,16 +80,13 @@ def _report(config: Config, plan: Plan, index: int, problem: IntArray, counters:
     )
 
 
-def _check(name: str, problem: list[int], counters: list[int]) -> None:
+def _check(name: str, least: tuple[int, int, int, int], counters: list[int]) -> None:
     """Check that every word reaches every level at least once, and no level hands on more copies than it makes.
 
     Raises
     ------
     LawError
     """
-    k, c, y, x, r, s, stride, depthwise, repeats = problem
-    rows, columns = min((y - 1) * stride + r, y * r), min((x - 1) * stride + s, x * s)
-    least = (repeats * k * c * r * s, repeats * (k if depthwise else c) * rows * columns, 0, repeats * k * y * x)
     dram, array, elements = (
         counters[first : first + 4] for first in (kernels.DRAM_WORDS, kernels.NOC_WORDS, kernels.FILLS)
     )

@@ -85,6 +85,13 @@ class Plan:
         return " | ".join(f"{where} {loops}" for where, loops in said.items() if loops) or "element"
 
 
+def least_words(problem: IntArray) -> tuple[int, int, int, int]:
+    """Return the words of weights, inputs, sums and outputs that must move at every level: each once, sums never."""
+    k, c, y, x, r, s, stride, depthwise, repeats = problem.tolist()
+    rows, columns = min((y - 1) * stride + r, y * r), min((x - 1) * stride + s, x * s)
+    return repeats * k * c * r * s, repeats * (k if depthwise else c) * rows * columns, 0, repeats * k * y * x
+
+
 def problems(table: LayerTable) -> IntArray:
     """Return layers as the kernels see them, shape (n, 9): the six loops, stride, whether depthwise, repetitions.
 
