@@ -122,7 +122,30 @@ class OneOf:
         return "one of " + ", ".join(self.names)
 
 
-Limit = Whole | Number | Share | Switch | OneOf
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The first ``taken`` of some letters in an order of one's choice, as loop nests are written: ``KYX``."""
+
+    letters: str
+    taken: int
+
+    def accept(self, value: object) -> object:
+        """Return the value if it is such letters, raise ValueError otherwise."""
+        if not isinstance(value, str) or len(value) != self.taken or len(set(value)) != self.taken:
+            raise ValueError
+        if not set(value) <= set(self.letters):
+            raise ValueError
+        return value
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return text
+
+    def __str__(self) -> str:
+        return f"{self.taken} different letters of {self.letters}"
+
+
+Limit = Whole | Number | Share | Switch | OneOf | Order
 
 
 def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:

@@ -236,6 +236,9 @@ MACHINES: Mapping[str, Machine] = {
         LayerMachine(
             "eyeriss", "row-stationary array of the Eyeriss kind (ISCA 2016), closed form: BitFusion's baseline"
         ),
+        LayerMachine(
+            "spatial", "spatial array of any shape and unrolling (NAAS, DAC 2021), closed form with mapping search"
+        ),
         LayerMachine("gemmini", "Gemmini (DAC 2021), cycles of a tiling, closed form held against RTL simulation"),
         MergingMachine(
             "sparch",

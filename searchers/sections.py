@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from accel import config as fields
 from accel.config import Limit, Number, OneOf, Share, Switch, Whole, configure, limits
 from searchers.checks import check_keys, check_name, check_whole, section_of
 from searchers.machines import MACHINES, AttentionMachine, LayerMachine, Machine
@@ -24,7 +25,7 @@ from searchers.problems.networks import (
 from searchers.problems.problem import MEAN, WORST, Problem, SearchedMachine
 from searchers.problems.transformers import OPTIONS, HatNetwork, HatSentence
 from searchers.problems.workload_problem import GeneratedTransformer, NamedWorkloads, SearchedWorkload, WorkloadProblem
-from searchers.space import Choice, Element, Integer, Real
+from searchers.space import Choice, Element, Integer, Order, Real
 from workloads.errors import StudyError
 from workloads.networks import hat, once_for_all, proxyless, tiny_residual
 
@@ -228,13 +229,13 @@ def _read_machine(text: Mapping[str, Any], where: str) -> tuple[SearchedMachine,
     check_name(where, "machine.fidelity", fidelity, machine.fidelities)
     base = machine.presets[preset]
     allowed = limits(type(base))
-    knobs: dict[str, Element] = {}
+    knobs: dict[str, Element | Order] = {}
     fixed: dict[str, object] = {}
     for field, value in section.items():
         if field not in allowed:
             raise StudyError(where, f"machine.{field}", value, "one of " + ", ".join(("name", "preset", *allowed)))
         if isinstance(value, list | dict):
-            knobs[field] = read_element(where, f"machine.{field}", value, allowed[field])
+            knobs[field] = read_knob(where, f"machine.{field}", value, allowed[field])
         else:
             fixed[field] = value
     corners, over = _read_corners(section_of(text, "corners", where, optional=True), allowed, set(knobs), where)
@@ -335,6 +336,24 @@ def _size(where: str, field: str, value: object) -> int | Element:
     if isinstance(value, list | dict):
         return read_element(where, field, value, Whole(1, 2**20))
     return check_whole(where, field, value, 1, 2**20)
+
+
+def read_knob(where: str, field: str, value: object, limit: Limit) -> Element | Order:
+    """Make a knob of a machine's field: where letters are to be ordered also from a table of order."""
+    if not isinstance(limit, fields.Order) or not isinstance(value, dict):
+        return read_element(where, field, value, limit)
+    letters = value.get("order")
+    if (
+        not isinstance(letters, str)
+        or len(value) > 1
+        or not limit.taken <= len(letters) == len(set(letters))
+        or not set(letters) <= set(limit.letters)
+    ):
+        need = (
+            f'a list of values, each {limit}, or {{ order = "{limit.letters}" }}, {limit.taken} letters of it or more'
+        )
+        raise StudyError(where, field, value, need)
+    return Order(letters, limit.taken)
 
 
 def read_element(where: str, field: str, value: object, limit: Limit) -> Element:

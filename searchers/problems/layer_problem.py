@@ -16,7 +16,7 @@ from searchers.problems.layer_costs import make_costs
 from searchers.problems.networks import SearchedNetwork, Used
 from searchers.problems.problem import MACHINE, WORST, Outcome, Problem, SearchedMachine, hash_of, unbuildable
 from searchers.quantities import NOISE
-from searchers.space import Condition, Element, Genomes, Knob, Space, Vector
+from searchers.space import Condition, Element, Genomes, Knob, Space, Vector, gene_count
 from workloads.errors import ConfigError, OutputError
 from workloads.layer_csv import write_layers
 from workloads.layers import ACT_BITS, WGT_BITS, IntArray, LayerTable
@@ -83,7 +83,7 @@ class LayerProblem(Problem):
         self.space = Space(knobs, conditions)
         self._bit_values = {name: self.space.options(name) for name in WIDTHS if name in knobs}
         self._machine_knobs = [name for name in knobs if name.startswith(MACHINE)]
-        first = len(self.space) - len(self._machine_knobs)
+        first = len(self.space) - sum(gene_count(knobs[name]) for name in self._machine_knobs)
         self._machine_genes = slice(first, len(self.space))  # knobs of the machine are declared last
         self._built: dict[bytes, Built | ConfigError] = {}
         rows, used = self._rows(np.zeros((1, len(self.space))))
@@ -213,11 +213,7 @@ class LayerProblem(Problem):
         genes = genome[self._machine_genes]
         key = genes.tobytes()
         if key not in self._built:
-            chosen = {
-                name: knob.value(gene)
-                for name, gene in zip(self._machine_knobs, genes.tolist(), strict=True)
-                if not isinstance(knob := self.space.knobs[name], Vector)
-            }
+            chosen = {name: self.space.value(genome, name) for name in self._machine_knobs}
             try:
                 configs = self.searched.configs(chosen)
                 self._built[key] = Built(configs, tuple(self._costs.machine(config) for config in configs))

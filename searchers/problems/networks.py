@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from searchers.space import Choice, Condition, Knob, Vector
+from searchers.space import Choice, Condition, Knob, Vector, gene_count
 from workloads.errors import WorkloadError
 from workloads.layers import (
     GROUPS,
@@ -366,4 +366,4 @@ class PrunedNetwork:
 
 
 def _zeros(knob: Knob) -> IntArray:
-    return np.zeros((1, knob.length if isinstance(knob, Vector) else 1), np.int64)
+    return np.zeros((1, gene_count(knob)), np.int64)

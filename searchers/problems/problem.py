@@ -19,7 +19,7 @@ from accel.report import Report
 from searchers.machines import Machine, Run
 from searchers.outcome import Outcome as Outcome
 from searchers.quantities import QUANTITIES
-from searchers.space import Candidate, Element, Genomes, Space
+from searchers.space import Candidate, Element, Genomes, Order, Space
 from workloads.errors import InputError
 
 MACHINE = "machine."
@@ -35,7 +35,7 @@ class SearchedMachine:
     machine : Machine
     base : Config
         Every candidate's, but for the knobs.
-    knobs : mapping of str to Element
+    knobs : mapping of str to Element or Order
         Fields of the configuration to choose.
     fidelity : str
         One of the machine's.
@@ -45,7 +45,7 @@ class SearchedMachine:
 
     machine: Machine
     base: Any
-    knobs: Mapping[str, Element]
+    knobs: Mapping[str, Element | Order]
     fidelity: str
     corners: tuple[Mapping[str, object], ...] = ({},)
 

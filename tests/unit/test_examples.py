@@ -86,7 +86,7 @@ def test_hat_on_every_device(tmp_path: Path) -> None:
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "studies")),
+        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "spatial", "studies")),
         *(f"docs/recipes/{path.name}" for path in (HOUSE / "docs" / "recipes").glob("*.md")),
     ],
 )
