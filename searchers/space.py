@@ -113,7 +113,7 @@ class Order:
         return tuple(self.length - place if place < self.taken else 1 for place in range(self.length))
 
     def value(self, genes: Genomes) -> str:
-        """Return the letters whose genes come first."""
+        """Return the letters whose genes, shape (letters,), come first."""
         return "".join(self.letters[letter] for letter in np.argsort(genes, kind="stable")[: self.taken])
 
     def canonical(self, genes: Genomes) -> Genomes:
@@ -303,7 +303,7 @@ class Space:
         return {name: self.value(genome, name) for name in self.knobs}
 
     def value(self, genome: Genomes, name: str) -> Value | tuple[Value, ...]:
-        """Return the value of one knob."""
+        """Return the value of one knob of a genome, shape (genes,)."""
         knob, genes = self.knobs[name], genome[self.genes(name)]
         if name in self._values:
             values = self._values[name]

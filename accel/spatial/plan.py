@@ -86,7 +86,10 @@ class Plan:
 
 
 def least_words(problem: IntArray) -> tuple[int, int, int, int]:
-    """Return the words of weights, inputs, sums and outputs that must move at every level: each once, sums never."""
+    """Return the words of weights, inputs, sums and outputs that must move at every level: each once, sums never.
+
+    ``problem`` is a row (columns,) of ``problems``.
+    """
     k, c, y, x, r, s, stride, depthwise, repeats = problem.tolist()
     rows, columns = min((y - 1) * stride + r, y * r), min((x - 1) * stride + s, x * s)
     return repeats * k * c * r * s, repeats * (k if depthwise else c) * rows * columns, 0, repeats * k * y * x

@@ -50,7 +50,10 @@ class AttentionNetwork:
         return np.ascontiguousarray(all_three.reshape(len(x), 3, HEADS, HEAD_DIM).transpose(1, 2, 0, 3))
 
     def behind_attention(self, x: Floats32, attended: Floats32, layer: int) -> Floats32:
-        """Return what leaves a layer: what came in, what its attention found, and what is made of both."""
+        """Return what leaves a layer: what came in, what its attention found, and what is made of both.
+
+        ``x`` and ``attended`` have shape (tokens, width).
+        """
         x = x + self.linear(attended, f"layers.{layer}.out")
         inner = np.maximum(self.linear(self.normal(x, f"layers.{layer}.second_norm"), f"layers.{layer}.inner"), 0)
         return x + self.linear(inner, f"layers.{layer}.outer")
@@ -60,12 +63,12 @@ class AttentionNetwork:
         return self.linear(self.normal(x, "norm")[0], "classifier")
 
     def linear(self, x: Floats32, name: str) -> Floats32:
-        """Multiply by a layer's weights and add its bias."""
+        """Multiply tokens, shape (tokens, inputs), by a layer's weights and add its bias."""
         product: Floats32 = x @ self.values[f"{name}.weight"].T + self.values[f"{name}.bias"]
         return product
 
     def normal(self, x: Floats32, name: str) -> Floats32:
-        """Normalise every token."""
+        """Normalise every token, shape (tokens, width)."""
         centred = x - x.mean(1, keepdims=True)
         scale = np.sqrt(np.square(centred).mean(1, keepdims=True) + np.float32(NORM_EPSILON))
         normal: Floats32 = centred / scale * self.values[f"{name}.weight"] + self.values[f"{name}.bias"]

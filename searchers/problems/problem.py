@@ -119,7 +119,7 @@ class Problem(ABC):
 
     @abstractmethod
     def evaluate_in(self, genomes: Genomes, situation: int) -> list[Outcome]:
-        """Evaluate candidates in one situation, by its place in ``situation_names``."""
+        """Evaluate candidates, shape (n, genes), in one situation, by its place in ``situation_names``."""
 
     @abstractmethod
     def situations(self, genome: Sequence[float] | Genomes) -> list[tuple[Any, Any]]:

@@ -57,7 +57,7 @@ def hat_knobs(options: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Knob], 
 
 
 def used_by_layers(places: range | IntArray, depths: tuple[int, ...]) -> Condition:
-    """Return when decoder layers, by place, are used; those before the decoder, below 0, always are."""
+    """Return when decoder layers, by place (n,), are used; those before the decoder, below 0, always are."""
     accepted = tuple(frozenset(depth for depth in depths if depth > place) for place in places)
     return Condition("decoder_layers", (0,) * len(accepted), accepted)
 

@@ -101,7 +101,10 @@ def train(
 
 
 def write(path: Path, networks: Iterable[dict[str, np.ndarray]], **shared: np.ndarray) -> None:
-    """Write trained networks as ``attention_network.read_networks`` reads them, with what belongs to all of them."""
+    """Write trained networks as ``attention_network.read_networks`` reads them, with what belongs to all of them.
+
+    Arrays keep their shapes.
+    """
     arrays: dict[str, Any] = dict(shared)
     for index, values in enumerate(networks):
         arrays |= {f"{index}.{name}": value for name, value in values.items()}
