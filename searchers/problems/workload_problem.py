@@ -240,7 +240,8 @@ class WorkloadProblem(Problem):
             return unbuildable(error)
         found = [read_quantities(report, self.quantities) for report in reports]
         if self._oracle is not None:
-            for quantities, answer in zip(found, self._oracle.ask(*self._asked(genome)), strict=True):
+            configs, names = self._asked(genome)
+            for quantities, answer in zip(found, self._oracle.ask(configs[chosen], names[chosen]), strict=True):
                 if isinstance(answer, str):
                     return Outcome({}, answer)
                 quantities |= answer

@@ -78,6 +78,10 @@ def test_the_worst_corner_counts() -> None:
     worst = first(**ATTENTION, machine=machine, corners={"machine": corners})
     alone = first(**ATTENTION, machine={**machine, "token_keep": 0.25})
     assert worst.quantities["accuracy"] == alone.quantities["accuracy"]
+    text = {**ATTENTION, "machine": {**machine, "clock_hz": [1e9]}, "corners": {"machine": corners}}
+    problem = read_problem(text, "study.toml")
+    (second,) = problem.evaluate_in(np.zeros((1, len(problem.space))), 1)
+    assert second.quantities["accuracy"] == alone.quantities["accuracy"]
 
 
 @pytest.mark.parametrize(
