@@ -64,7 +64,7 @@ class Stacked:
 
     Attributes
     ----------
-    layers : ndarray of int64, shape (n, 15)
+    layers : ndarray of int64, shape (n, 16)
     machines : ndarray of int64, shape (plans, MACHINE_COLUMNS)
     machine_of : ndarray of int64, shape (n,)
         Row of ``machines`` a layer runs on.

@@ -160,7 +160,7 @@ def kind_of_chunk(number, chunks):
 
 @kernel
 def published_mappings(layers, products, machine, mappings):
-    """Write the table's mapping of every layer (int64[n, 15]) with its products into ``mappings`` (int64[n, 3])."""
+    """Write the table's mapping of every layer (int64[n, 16]) with its products into ``mappings`` (int64[n, 3])."""
     for index in range(layers.shape[0]):
         depth = ceil_div(products[index, K], machine[DEPTH_BITS])
         row, column = depth * layers[index, ACT_BITS], depth * layers[index, WGT_BITS]  # their words
@@ -172,7 +172,7 @@ def published_mappings(layers, products, machine, mappings):
 
 @kernel
 def network_cost(layers, products, mappings, machine, counters):
-    """Count every layer (int64[n, 15]) with its products and mappings into ``counters`` (int64[n, 5])."""
+    """Count every layer (int64[n, 16]) with its products and mappings into ``counters`` (int64[n, 5])."""
     for index in range(layers.shape[0]):
         act_bits, wgt_bits = layers[index, ACT_BITS], layers[index, WGT_BITS]
         product_cost(products[index], mappings[index], machine, act_bits, wgt_bits, counters[index])

@@ -338,7 +338,7 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
 
     Contract
     --------
-    layers     : int64[n, 15]  as ``workloads.layers.COLUMNS``
+    layers     : int64[n, 16]  as ``workloads.layers.COLUMNS``
     machines   : int64[m, MACHINE_COLUMNS], machine_of : int64[n]
     unit_pj    : float64[m, 9]  energy of one unit of each counter
     space      : int64[m]  PUBLISHED or ALL

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from searchers.space import Choice, Condition, Knob, Vector, gene_count
 from workloads.errors import WorkloadError
 from workloads.layers import (
+    DILATION,
     GROUPS,
     IN_C,
     KIND,
@@ -94,7 +95,9 @@ class FixedNetworks:
     def __init__(self, names: Sequence[str]) -> None:
         tables = [open_layers(name) for name in names]
         self._rows = np.concatenate([table.values for table in tables])
-        self.content = hashlib.sha256(self._rows.tobytes()).hexdigest()
+        # Defaults are left out: a study goes on where it was begun before there was such a column.
+        known = self._rows if (self._rows[:, DILATION] > 1).any() else self._rows[:, :DILATION]
+        self.content = hashlib.sha256(known.tobytes()).hexdigest()
         self.knobs: dict[str, Knob] = {}
         self.conditions: dict[str, Condition] = {}
         self.names = tuple(table.name for table in tables)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accel import bitfusion_apq, eyeriss, gemmini, spatial, systolic
+from accel import bitfusion, bitfusion_apq, eyeriss, gemmini, spatial, systolic
+from accel.bitfusion.config import costs
 from accel.config import limits
 from mappers.bitfusion_apq import best_plan as apq_plan
 from mappers.gemmini import best_plan as gemmini_plan
@@ -167,3 +168,8 @@ def test_rooflines_are_peaks_of_the_array() -> None:
     assert spatial.roofline(spatial.PRESETS["paper"]).peak_gops["any width"] == pytest.approx(67.2)
     apq = bitfusion_apq.roofline(bitfusion_apq.PRESETS["paper"])
     assert [round(peak) for peak in apq.peak_gops.values()] == [8192, 2048, 512]
+
+
+def test_apqs_machine_has_the_area_of_the_chip_it_is() -> None:
+    apq = bitfusion_apq.PRESETS["paper"]
+    assert bitfusion_apq.estimate(apq, apq_plan(apq, TABLE)).area_mm2 == costs(bitfusion.PRESETS["paper"]).area_mm2
