@@ -36,12 +36,12 @@ FOUND = {
     "mobilenet_v2": (_design("YCK", (8, 7, 3), 384, 100), _design("CRY", (16, 1, 10), 192, 92)),
     "resnet50": (_design("YKC", (7, 6, 4), 768, 48), _design("CRY", (32, 1, 5), 192, 112)),
 }
-WITH_NETWORK = _design("XYC", (10, 3, 5), 192, 80)
+WITH_NETWORK = _design("YXK", (8, 5, 4), 192, 92)
 NETWORK = Architecture(
-    image_size=208,
-    depths=(2, 2, 4, 2, 2),
-    kernels=(7, 3, 3, 3, 7, 7, 3, 3, 7, 3, 3, 7, 3, 5, 3, 3, 5, 3, 3, 3),
-    expansions=(3, 4, 3, 3, 4, 4, 3, 3, 4, 3, 4, 3, 6, 3, 3, 3, 6, 6, 3, 3),
+    image_size=192,
+    depths=(2, 2, 2, 3, 2),
+    kernels=(5, 5, 3, 3, 7, 5, 3, 3, 7, 3, 3, 3, 5, 3, 5, 3, 7, 3, 3, 3),
+    expansions=(4, 4, 3, 3, 6, 3, 3, 3, 4, 3, 3, 3, 4, 6, 4, 3, 6, 6, 3, 3),
 )
 BASE, BASE_ACCURACY = "mobilenet_v2", "mobilenet_v2-haq-reference"  # what runs on Eyeriss's configuration
 

@@ -76,19 +76,6 @@ def seen_by_tiles(size, tile, kernel_size, kernel_tile, stride):
 
 
 @lean_kernel
-def step_inputs(problem, machine, mapping):
-    """Return the words of inputs in all steps of the array."""
-    y, x = mapping[TILE + Y] * machine[Y], mapping[TILE + X] * machine[X]
-    return words_seen(problem, y, x, mapping[TILE + R] * machine[R], mapping[TILE + S] * machine[S])
-
-
-@lean_kernel
-def element_inputs(problem, mapping):
-    """Return the words of inputs in all tiles of elements."""
-    return words_seen(problem, mapping[TILE + Y], mapping[TILE + X], mapping[TILE + R], mapping[TILE + S])
-
-
-@lean_kernel
 def words_seen(problem, y, x, r, s):
     """Return the words of inputs in all tiles of so many rows and columns, of outputs and of the kernel."""
     rows = seen_by_tiles(problem[Y], y, problem[R], r, problem[STRIDE])
@@ -198,8 +185,10 @@ def count_array(problem, machine, mapping, nest, counters):
             counters[NOC_WORDS + WEIGHTS] = times * words
             counters[FILLS + WEIGHTS] = copies * words
         elif operand == INPUTS:
-            counters[NOC_WORDS + INPUTS] = times * step_inputs(problem, machine, mapping)
-            counters[FILLS + INPUTS] = copies * element_inputs(problem, mapping)
+            y, x, r, s = mapping[TILE + Y], mapping[TILE + X], mapping[TILE + R], mapping[TILE + S]
+            counters[FILLS + INPUTS] = copies * words_seen(problem, y, x, r, s)
+            y, x, r, s = y * machine[Y], x * machine[X], r * machine[R], s * machine[S]
+            counters[NOC_WORDS + INPUTS] = times * words_seen(problem, y, x, r, s)
         else:
             outputs = problem[K] * problem[Y] * problem[X]
             counters[NOC_WORDS + SUMS_OUT] = times * outputs

@@ -48,11 +48,10 @@ from accel.spatial.kernels import (
     buffer_tile,
     count_cycles,
     count_layer,
-    element_inputs,
     elements_fit,
     seen_by_tiles,
-    step_inputs,
     tile_words,
+    words_seen,
 )
 
 # Whose loops are innermost: those that inputs, sums or weights do not depend on.
@@ -62,37 +61,15 @@ ROUNDING = 1e-9  # bounds are summed in another order than what they bound
 
 
 @lean_kernel
-def ceil_half(size):
-    """Return half of a size, rounded up."""
-    return (size + 1) // 2
-
-
-@lean_kernel
 def element_sizes(problem, machine, sizes, counts):
     """Write the tiles an element can have of every loop, smallest last; ``sizes`` is int64[6, 24], counts int64[6]."""
     for loop in range(6):
         share = (problem[loop] + machine[loop] - 1) // machine[loop]
         sizes[loop, 0], counts[loop] = share, 1
         while sizes[loop, counts[loop] - 1] > 1:
-            halved = 1 if loop >= R else ceil_half(sizes[loop, counts[loop] - 1])
+            halved = 1 if loop >= R else ceil_div(sizes[loop, counts[loop] - 1], 2)
             sizes[loop, counts[loop]] = halved
             counts[loop] += 1
-
-
-@lean_kernel
-def set_orders(mapping, outer, inner):
-    """Write two of the orders into a mapping."""
-    for place in range(6):
-        mapping[OUTER + place], mapping[INNER + place] = ORDERS[outer, place], ORDERS[inner, place]
-
-
-@lean_kernel
-def energy_of(counters, unit_pj):
-    """Return the energy of some counters."""
-    energy = 0.0
-    for counter in range(counters.size):
-        energy += counters[counter] * unit_pj[counter]
-    return energy
 
 
 @lean_kernel
@@ -163,7 +140,7 @@ def buffer_sizes(problem, machine, sizes, counts, reach, many):
             steps = ceil_div(problem[loop], step)
             found = insert(reach[loop], found, ceil_div(problem[loop], steps))
             while steps > 1:
-                steps = ceil_half(steps)
+                steps = ceil_div(steps, 2)
                 parts = ceil_div(problem[loop], step * steps)
                 found = insert(reach[loop], found, ceil_div(problem[loop], parts))
         many[loop] = found
@@ -209,7 +186,9 @@ def least_array(problem, machine, unit_pj, mapping):
         filters = filter_tiles = beside_filters = 1
     weights = problem[K] * problem[C] * problem[R] * problem[S]
     outputs = problem[K] * problem[Y] * problem[X]
-    inputs, copied = step_inputs(problem, machine, mapping), element_inputs(problem, mapping)
+    y, x, r, s = mapping[TILE + Y], mapping[TILE + X], mapping[TILE + R], mapping[TILE + S]
+    copied = words_seen(problem, y, x, r, s)
+    inputs = words_seen(problem, y * machine[Y], x * machine[X], r * machine[R], s * machine[S])
     bus, moved = least_of_level((weights, inputs, outputs), (maps, filters, channels), unit_pj[NOC_WORDS:FILLS])
     # Copies are fewest where the operand stays, and most where it does not.
     fill = (
@@ -273,7 +252,7 @@ def expand(problem, machine, unit_pj, mapping, nest, counters, lower, best, best
 @lean_kernel
 def halve(mapping, place):
     """Halve steps, rounded up; after one step comes none."""
-    mapping[place] = ceil_half(mapping[place]) if mapping[place] > 1 else 0
+    mapping[place] = ceil_div(mapping[place], 2) if mapping[place] > 1 else 0
 
 
 @lean_kernel
@@ -290,9 +269,13 @@ def try_orders(problem, machine, unit_pj, mapping, nest, counters, best, best_sc
     """Try the orders of one choice of tiles; return the best score so far."""
     for outer in range(3):
         for inner in range(3):
-            set_orders(mapping, outer, inner)
+            for place in range(6):
+                mapping[OUTER + place], mapping[INNER + place] = ORDERS[outer, place], ORDERS[inner, place]
             cycles = count_layer(problem, machine, mapping, nest, counters)
-            score = energy_of(counters, unit_pj) * cycles
+            score = 0.0
+            for counter in range(counters.size):
+                score += counters[counter] * unit_pj[counter]
+            score *= cycles
             if score < best_score:
                 best_score = score
                 for column in range(MAPPING_COLUMNS):

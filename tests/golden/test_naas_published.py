@@ -34,4 +34,4 @@ def test_the_recipe_runs(tmp_path: Path) -> None:
     script = HOUSE / "examples" / "naas.py"
     ran = subprocess.run([sys.executable, script, "4", "1"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "wrote build/naas.csv"
-    assert len((tmp_path / "build/naas.csv").read_text(encoding="utf-8").splitlines()) == 11
+    assert len((tmp_path / "build/naas.csv").read_text(encoding="utf-8").splitlines()) == 12
