@@ -1,9 +1,11 @@
 """Gradient search: choices become probabilities, and a differentiable table of costs says which way to change them.
 
 Source: Cai et al., "ProxylessNAS", ICLR 2019: the expected cost is the sum over genes of probability times cost, so its
-gradient moves probabilities towards cheap values, and the loss holds the cost as a factor (cost / reference)^beta. What
-is told of is not known beforehand: its table is learned, by least squares over the values of every gene. A cost that is
-known, as a latency is from a table, enters the loss as that factor.
+gradient moves probabilities towards cheap values, and the loss holds the cost as a factor (cost / reference)^beta.
+There the table is measured beforehand, and the network's own loss has a gradient too. Here nothing has: the table is
+learned from what was told, by least squares over the values of every gene, one column for each objective and one for
+what is lacking of the limits, and the loss is their weighted sum. What genes do to each other no column can hold. A
+cost that is known beforehand, as a latency is from a table, enters the loss as that factor.
 
 Each candidate has weights for the objectives, drawn at random, so that together they cover the front.
 """
