@@ -99,7 +99,7 @@ def errors(predicted: Floats, measured: Floats) -> dict[str, float]:
 
 
 def macs(given: Floats) -> Floats:
-    """Return networks' multiply-accumulates per token, of shape (n, features), without attention's products: the rival."""
+    """Return the multiply-accumulates per token of networks (n, features), without those between tokens: the rival."""
     wide, _, inner, _, narrow, layers, decoder_inner, _, _, attended = given.T
     encoder = ENCODER_LAYERS * (4 * wide * ATTENTION_WIDTH + 2 * wide * inner)
     decoder = 6 * narrow * ATTENTION_WIDTH + 2 * narrow * decoder_inner + 2 * attended * wide * ATTENTION_WIDTH
