@@ -30,8 +30,11 @@ demo: $(READY)
 	rm -rf build/demo
 	$(BIN)/sextant cosearch examples/edge_vision.toml --out build/demo --workers 2
 
+# A file's tests stay together, so that what it prepares once is prepared once; which file runs where changes no result.
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
+
 test: $(DEVELOPED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 drill: $(DEVELOPED)
 	$(BIN)/python -m pytest -m drill
@@ -42,7 +45,8 @@ lint: $(DEVELOPED)
 	$(BIN)/mypy
 
 docs: $(DEVELOPED)
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
+	$(BIN)/python -m sphinx -b coverage -W --keep-going -q -d build/doctrees docs build/docs_coverage
 
 bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.mapping_speed

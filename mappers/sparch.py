@@ -296,13 +296,13 @@ def huffman_rounds(weights: IndexArray, ways: int) -> tuple[IndexArray, ...]:
 
 
 def arrival_rounds(weights: IndexArray, ways: int) -> tuple[IndexArray, ...]:
-    """Merge first come, first served: leaves in order, then the rounds' results as they come."""
+    """Merge leaves of weights (leaves,) first come, first served: in order, then the rounds' results as they come."""
     waiting: deque[tuple[int, int]] = deque((int(weight), leaf) for leaf, weight in enumerate(weights))
     return _rounds(len(weights), ways, lambda count: [waiting.popleft() for _ in range(count)], waiting.append)
 
 
 def random_rounds(weights: IndexArray, ways: int, seed: int = 0) -> tuple[IndexArray, ...]:
-    """Merge in an order drawn at random: the yardstick for the other two."""
+    """Merge leaves of weights (leaves,) in an order drawn at random: the yardstick for the other two."""
     random = np.random.default_rng(seed)
     waiting: Weighted = [(int(weight), leaf) for leaf, weight in enumerate(weights)]
 

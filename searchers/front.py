@@ -51,7 +51,7 @@ class Scale:
         return cls(log, low, np.where(high > low, high, low + 1.0))
 
     def apply(self, costs: FloatArray) -> FloatArray:
-        """Return scaled objectives."""
+        """Return scaled objectives, shape (n, m), as the costs are."""
         scaled: FloatArray = np.where(self.log, np.log10(np.where(self.log, costs, 1.0)), costs)
         return (scaled - self.low) / (self.high - self.low)
 

@@ -28,9 +28,10 @@ def measure() -> Mapping[str, float]:
     charged[0] = 7
     ours["policy.share_as_charged"] = _cycles(network.with_bits(charged, POLICY_WGT_BITS)) / eight
     edge = PRESETS["haq-edge"]
-    for bits in (4, 5, 6):
-        table = build_table("mobilenet_v1").with_bits(bits, bits)
-        ours[f"edge.mobilenet_v1.{bits}x{bits}"] = estimate(edge, best_plan(edge, table)).seconds * 1e3
+    for name in ("mobilenet_v1", "mobilenet_v2"):
+        for bits in (4, 5, 6, 8):
+            table = build_table(name).with_bits(bits, bits)
+            ours[f"edge.{name}.{bits}x{bits}"] = estimate(edge, best_plan(edge, table)).seconds * 1e3
     return ours
 
 

@@ -63,13 +63,19 @@ def matrix_figures(product: SparseProduct) -> dict[str, float]:
         "gflops": full.gops,
         "bandwidth_utilisation": full.bandwidth_utilisation,
         "prefetch_hit_rate": full.counters["prefetch_hits"] / full.counters["multiplies"],
+        "b_reads": full.counters["multiplies"] * PAPER.element_bytes / full.dram_bytes["b_read"],
         "outerspace_traffic": outerspace.total_dram_bytes / full.total_dram_bytes,
+        "outerspace_speed": outerspace.seconds / full.seconds,
+        "outerspace_energy": outerspace.total_energy_pj / full.total_energy_pj,
+        "outerspace_gflops": outerspace.gops,
+        "power": full.total_energy_pj * 1e-12 / full.seconds,
         "prefetcher_traffic": unbuffered / full.total_dram_bytes,
         "huffman_traffic": unsorted / unbuffered,
         "partial_matrices": columns / full.counters["partial_matrices"],
         "energy.computation": nj_per_flop(full, COMPUTATION),
         "energy.sram": nj_per_flop(full, SRAM),
         "energy.dram": nj_per_flop(full, ("dram",)),
+        "energy.overall": nj_per_flop(full, tuple(full.energy_pj)),
     }
     if columns <= FEW_COLUMNS:
         figures["condensing_traffic"] = traffic(product, huffman=False, condensing=False) / unsorted

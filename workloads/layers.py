@@ -196,7 +196,7 @@ class LayerTable:
 
         Parameters
         ----------
-        act_bits, wgt_bits : int or sequence of int, length n
+        act_bits, wgt_bits : int or sequence of int, shape (n,)
             Widths [bits], 1..32; one number means every layer.
 
         Raises

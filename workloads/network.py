@@ -216,7 +216,7 @@ class Network:
         batch : int, optional
             Images processed together, one unless layers say otherwise. They share weights; of a product of two maps
             each has its own right-hand operand, so there images become groups.
-        act_bits, wgt_bits : int or sequence of int
+        act_bits, wgt_bits : int or sequence of int, shape (n,)
             Operand widths [bits], one for all layers or one per layer; None keeps each layer's own.
         """
         layers = [node["layer"] for _, node in self.graph.nodes(data=True) if node["layer"] is not None]

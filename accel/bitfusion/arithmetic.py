@@ -35,7 +35,7 @@ def operand_digits(bits: int) -> int:
 
 
 def digits(values: npt.ArrayLike, bits: int, *, signed: bool = True) -> list[IntArray]:
-    """Cut whole numbers into digits of 2 bits, the lowest first; the top digit is signed if the numbers are.
+    """Cut whole numbers into digits of 2 bits, each of their shape, lowest first; the top one is signed if they are.
 
     Raises
     ------

@@ -150,7 +150,7 @@ class CycleCounts:
                 raise LawError(f"{MACHINE}: not so that {law}, layer {int(np.argmin(holds))}")
 
     def report(self, config: Config, name: str, rows: slice, fidelity: str, result: IntArray | None = None) -> Report:
-        """Return the report of some rows run one after another."""
+        """Return the report of some rows run one after another; ``result`` has the shape of the layer's outputs."""
         cost = costs(config)
         counted = self.counters[rows].sum(axis=0)
         count = dict(zip(LAYER_COUNTERS, counted.tolist(), strict=True))

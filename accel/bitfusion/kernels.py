@@ -43,6 +43,10 @@ MACHINE_COLUMNS = 12
 # The five tiled loops. A mapping's row holds their tile sizes, then the index of the loop order.
 LOOPS = ("b", "w", "h", "ic", "oc")
 LOOP_B, LOOP_W, LOOP_H, LOOP_IC, LOOP_OC = range(5)
+# Which loops index an operand; a depthwise layer's activations have the channels of its outputs.
+OF_WEIGHTS = np.array((False, False, False, True, True))
+OF_ACTIVATIONS = np.array((True, True, True, True, False))
+OF_OUTPUTS = np.array((True, True, True, False, True))
 ORDER = 5
 MAPPING_COLUMNS = 6
 ORDERS = np.array(list(permutations(range(5))), dtype=np.int64)  # outermost loop first
@@ -226,14 +230,11 @@ def layer_cost(layer, machine, mapping, counters):
     for loop in range(5):
         tiles[loop] = ceil_div(problem[loop], mapping[loop])
     order = ORDERS[mapping[ORDER]]
-    reads_channel = np.array((True, True, True, True, False))
-    writes_channel = np.array((True, True, True, False, True))
-    of_weights = np.array((False, False, False, True, True))
-    of_activations = writes_channel if problem[P_DEPTHWISE] else reads_channel
+    of_activations = OF_OUTPUTS if problem[P_DEPTHWISE] else OF_ACTIVATIONS
     tile_wgt, tile_act, tile_out = footprints(problem, machine, b, w, h, ic, oc)
-    wgt, wgt_first = walk(tile_wgt, machine[WBUF_HALF_BITS], of_weights, tiles, order)
+    wgt, wgt_first = walk(tile_wgt, machine[WBUF_HALF_BITS], OF_WEIGHTS, tiles, order)
     act, act_first = walk(tile_act, machine[IBUF_HALF_BITS], of_activations, tiles, order)
-    sums, out_first = walk(tile_out, machine[OBUF_HALF_BITS], writes_channel, tiles, order)
+    sums, out_first = walk(tile_out, machine[OBUF_HALF_BITS], OF_OUTPUTS, tiles, order)
 
     once = tile_out * tiles[LOOP_B] * tiles[LOOP_W] * tiles[LOOP_H] * tiles[LOOP_OC]
     loads, stores, last = sums, sums, out_first

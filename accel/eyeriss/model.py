@@ -61,7 +61,10 @@ def _on_the_array(layer: IntArray, mapping: IntArray) -> tuple[int, int]:
 
 
 def compute_cycles(layer: IntArray, mapping: IntArray) -> int:
-    """Return the cycles the array computes: an element meets one row of a filter with one row of a map at a time."""
+    """Return the cycles the array computes: an element meets one row of a filter with one row of a map at a time.
+
+    ``layer`` is a row (columns,) of a layer table, ``mapping`` one (columns,) of a plan.
+    """
     channels, filters = _on_the_array(layer, mapping)
     sets = int(mapping[CHANNEL_SETS]) * int(mapping[FILTER_SETS])
     segment_passes = -(-int(mapping[SEGMENTS]) // int(mapping[SEGMENTS_AT_ONCE]))
@@ -70,7 +73,10 @@ def compute_cycles(layer: IntArray, mapping: IntArray) -> int:
 
 
 def element_steps(layer: IntArray, mapping: IntArray) -> int:
-    """Return the multiply-accumulates of all elements, those included that only fill up a last set."""
+    """Return the multiply-accumulates of all elements, those included that only fill up a last set.
+
+    ``layer`` is a row (columns,) of a layer table, ``mapping`` one (columns,) of a plan.
+    """
     channels, filters = _on_the_array(layer, mapping)
     window = int(layer[KERNEL_H]) * int(layer[KERNEL_W])
     outputs = int(layer[BATCH]) * int(layer[GROUPS]) * int(layer[OUT_H]) * int(layer[OUT_W])

@@ -43,7 +43,7 @@ def estimate(config: Config, plan: Plan) -> Report:
 
 
 def layer_cycles(config: Config, convolution: bool, counters: IntArray) -> int:
-    """Return the cycles of a layer that asks for what the counters say."""
+    """Return the cycles of a layer that asks for what the counters, shape (COUNTERS,), say."""
     calls, steps, requests, read = (
         float(counters[counter]) for counter in (kernels.CALLS, kernels.STEPS, kernels.REQUESTS, kernels.READ)
     )

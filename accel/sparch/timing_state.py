@@ -45,7 +45,7 @@ def begin_memory(config: Config) -> Words:
 
 
 def channels_of(memory: Words) -> Words:
-    """Return the channels' records, a row for each."""
+    """Return the channels' records in a memory (words,), a row for each."""
     return memory[int(dram.STATE) :].reshape(-1, int(memory[dram.RECORD]))
 
 

@@ -97,7 +97,10 @@ def store(config: Config, layer: LayerAttention) -> Stored:
 
 
 def quantized(x: Numbers, bits: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
-    """Return whole numbers of up to ``bits`` bits, sign included, and what one stands for in each head."""
+    """Return whole numbers of up to ``bits`` bits, sign included, and what one stands for in each head.
+
+    Numbers are (heads, tokens, head_dim), what one stands for (heads,).
+    """
     most = 2 ** (bits - 1) - 1
     largest = np.abs(x).max(axis=(1, 2)).astype(np.float64)
     scale = np.where(largest > 0, largest / most, 1.0)
@@ -105,7 +108,7 @@ def quantized(x: Numbers, bits: int) -> tuple[Numbers, npt.NDArray[np.float64]]:
 
 
 def product(a: Numbers, b: Numbers, largest: int) -> Numbers:
-    """Multiply matrices of whole numbers exactly; no sum of magnitudes exceeds ``largest``."""
+    """Multiply (..., m, k) by (..., k, n), whole numbers, exactly; no sum of magnitudes exceeds ``largest``."""
     if largest >= EXACT_FLOAT32:
         a, b = a.astype(np.float64), b.astype(np.float64)
     result: Numbers = np.matmul(a, b)

@@ -114,7 +114,7 @@ def attend(
 def compared(
     layer: LayerAttention, chosen: Selection, output: npt.NDArray[np.float64], causal: bool
 ) -> tuple[float, float, float]:
-    """Compare a layer's outputs with exact attention over all tokens.
+    """Compare a layer's outputs (heads, queries, head_dim) with exact attention over all tokens.
 
     Returns
     -------

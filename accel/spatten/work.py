@@ -55,7 +55,7 @@ class Work:
         group: Integers, low_job: Integers, keys: Integers, values: Integers, again: npt.NDArray[np.bool_],
         select_cycles: Integers,
     ) -> Work:  # fmt: skip
-        """Begin a layer with its rows; ``low_job`` counts among the jobs for low bits."""
+        """Begin a layer with its rows, each array (rows,); ``low_job`` counts among the jobs for low bits."""
         rows = np.zeros((len(keys), timing.ROW_COLUMNS), np.int64)
         for column, values_of_it in (
             (timing.GROUP, group), (timing.LOW_JOB, low_job), (timing.KEYS, keys), (timing.VALUES, values),
@@ -260,9 +260,9 @@ def in_eights(tokens: Integers, counts: Integers) -> tuple[Integers, Integers]:
 
     Parameters
     ----------
-    tokens : ndarray of int64
+    tokens : ndarray of int64, shape (all tokens,)
         One list after the other, each rising.
-    counts : ndarray of int64
+    counts : ndarray of int64, shape (lists,)
         How many are on each list; at least one.
     """
     fetched = _ceil(counts, TOKEN_BLOCK) * TOKEN_BLOCK
@@ -277,7 +277,7 @@ def in_eights(tokens: Integers, counts: Integers) -> tuple[Integers, Integers]:
 
 
 def fused(heads: Integers, together: int) -> tuple[Integers, Integers]:
-    """Return the number of the group that each of some heads, rising, is in, and how many each group has."""
+    """Return the number of the group that each of some heads (heads,), rising, is in, and how many each group has."""
     if together == 1:
         return np.arange(len(heads)), np.ones(len(heads), np.int64)
     stored = heads // together

@@ -127,7 +127,10 @@ def operands(plan: Plan, index: int, seed: int) -> tuple[IntArray, IntArray]:
 
 
 def pose(config: Config, product: IntArray, layer: IntArray, dataflow: str) -> IntArray:
-    """Return one product of a layer as ``mapping_kernels`` takes it; input stationary is the transposed product."""
+    """Return one product of a layer as ``mapping_kernels`` takes it; input stationary is the transposed product.
+
+    ``product`` is a row (columns,) of a plan, ``layer`` one (columns,) of a layer table.
+    """
     sizes, bits = [int(product[M]), int(product[N])], [int(layer[ACT_BITS]), int(layer[WGT_BITS])]
     if dataflow == "is":
         sizes.reverse()
@@ -137,7 +140,7 @@ def pose(config: Config, product: IntArray, layer: IntArray, dataflow: str) -> I
 
 
 def transposed(row: IntArray) -> IntArray:
-    """Return the mapping of a product as that of the transposed product, and the other way round."""
+    """Return the mapping (columns,) of a product as that of the transposed product, and the other way round."""
     m, n, k, order = (int(value) for value in row)
     swapped = [{M: N, N: M}.get(loop, loop) for loop in mapping.ORDERS[order].tolist()]
     return np.array([n, m, k, mapping.ORDERS.tolist().index(swapped)], dtype=np.int64)

@@ -61,8 +61,8 @@ def search(
     plans : list
         Per network its plan, or why the machine cannot run it.
     effort : SearchEffort
-        Its space are tilings times 120 loop orders: of the published space those whose tiles fit the buffers, of the
-        wide one all.
+        Its space are tilings times 120 loop orders: of the published space those whose tiles fit the buffers (with
+        bounds, less those that were left out unseen), of the wide one all.
     """
     for table in tables:
         table.check_widths(machine_kernels.WIDEST_BITS, MACHINE)

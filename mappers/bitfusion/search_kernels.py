@@ -235,16 +235,6 @@ def try_tilings(
     block, tables = scratch[:TABLES_FROM], scratch[TABLES_FROM:REPEATS_FROM]
     repeats, resident = scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC]
     traffic, found = scratch[TRAFFIC], scratch[FOUND_CYCLES]
-    if bounded and best[BEST_CYCLES] == np.inf and count > 0:
-        count -= 1
-        exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)
-        places[0] = count
-        situation = int(tilings[T_SITUATION, count])
-        tally[1] += COUNT[situation]
-        try_block(
-            problem, machine, unit_pj, prices, axes, lengths, tilings, places[:1], situation, block, tables, repeats,
-            resident, traffic, found, best,
-        )  # fmt: skip
     if bounded:
         count = drop_hopeless(tilings, count, best[BEST_CYCLES])
     sort_by_situation(tilings, count, places, ends)
@@ -258,6 +248,22 @@ def try_tilings(
             problem, machine, unit_pj, prices, axes, lengths, tilings, places[first:last], situation, block, tables,
             repeats, resident, traffic, found, best,
         )  # fmt: skip
+
+
+@lean_kernel
+def try_most_promising(problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally):
+    """Try the waiting tiling with the least bound, so that there is something to beat; return how many still wait."""
+    count -= 1
+    exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)
+    places[0] = count
+    situation = int(tilings[T_SITUATION, count])
+    tally[1] += COUNT[situation]
+    try_block(
+        problem, machine, unit_pj, prices, axes, lengths, tilings, places[:1], situation, scratch[:TABLES_FROM],
+        scratch[TABLES_FROM:REPEATS_FROM], scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC],
+        scratch[TRAFFIC], scratch[FOUND_CYCLES], best,
+    )  # fmt: skip
+    return count
 
 
 @lean_kernel
@@ -302,6 +308,10 @@ def search_space(
                 problem, machine, wide, axes, lengths, ic, oc, w, most, PENDING, tilings, count
             )
             fitting += count - before
+            if bounded and count > 0 and best[BEST_CYCLES] == np.inf:
+                count = try_most_promising(
+                    problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally
+                )
             if count > PENDING:
                 try_tilings(
                     problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends,

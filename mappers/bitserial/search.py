@@ -106,7 +106,7 @@ class Chunks:
         return costs
 
     def found(self, mapping: IntArray) -> Found:
-        """Return a mapping with its cost."""
+        """Return a mapping, shape (columns,), with its cost."""
         (cost,) = self.cost(mapping[np.newaxis]).tolist()
         return Found(tuple(mapping.tolist()), *cost)
 

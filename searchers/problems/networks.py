@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from searchers.space import Choice, Condition, Knob, Vector
+from searchers.space import Choice, Condition, Knob, Vector, gene_count
 from workloads.errors import WorkloadError
 from workloads.layers import (
     DILATION,
@@ -157,7 +157,7 @@ class _BlockFamily:
 
 
 def used_by_depth(blocks: IntArray, most_blocks: int, depths: Sequence[int]) -> Condition:
-    """Return when blocks are used, each stage having its depth; what is outside the blocks, -1, always is."""
+    """Return when blocks (layers,) are used, each stage having its depth; what is outside the blocks, -1, always is."""
     stages = tuple(int(max(block, 0)) // most_blocks for block in blocks)
     accepted = tuple(frozenset(depth for depth in depths if depth > place) for place in _within(blocks, most_blocks))
     return Condition("depth", stages, accepted)
@@ -172,7 +172,8 @@ class OnceForAllNetwork(_BlockFamily):
 
     def __init__(self, *, width: float, batch: int, options: Mapping[str, tuple[int, ...]]) -> None:
         family = once_for_all.OnceForAll(width)
-        super().__init__(family.name, family.slots, once_for_all.BLOCK_NAMES)
+        name = family.name if width == once_for_all.WIDTHS[0] else f"{family.name}:width={width}"
+        super().__init__(name, family.slots, once_for_all.BLOCK_NAMES)
         self._depths = np.array(options["depth"])
         blocks = once_for_all.STAGES * once_for_all.MOST_BLOCKS
         self.knobs = {
@@ -321,7 +322,8 @@ class PrunedNetwork:
 
     def __init__(self, network: SearchedNetwork, keep: Sequence[float]) -> None:
         self._network, self._keep = network, np.array(keep)
-        self.names, self.slots, self.network_of = network.names, network.slots, network.network_of
+        self.names = tuple(f"{name}, pruned" for name in network.names)  # what is known of the whole one is not of it
+        self.slots, self.network_of = network.slots, network.network_of
         self.block_of = network.block_of
         self.slot_condition, self.largest_macs = network.slot_condition, network.largest_macs
         self.content = network.content
@@ -367,4 +369,4 @@ class PrunedNetwork:
 
 
 def _zeros(knob: Knob) -> IntArray:
-    return np.zeros((1, knob.length if isinstance(knob, Vector) else 1), np.int64)
+    return np.zeros((1, gene_count(knob)), np.int64)

@@ -70,7 +70,7 @@ def test_damaged_files_are_compiled_again(tmp_path: Path, damages: int) -> None:
         assert told(python(PRODUCT, tmp_path)) == expected
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(16, marks=pytest.mark.drill)])
+@pytest.mark.parametrize("count", [3, pytest.param(16, marks=pytest.mark.drill)])
 def test_many_cold_starts_at_once(tmp_path: Path, count: int) -> None:
     answers = [told(process) for process in [python(PRODUCT, tmp_path) for _ in range(count)]]
     assert len(set(answers)) == 1

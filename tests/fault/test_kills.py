@@ -87,8 +87,8 @@ def check(sweep_file: Path, kills: int, seconds: float, options: tuple[str, ...]
     assert sorted(path.name for path in killed.iterdir()) == ["lock", "results.csv", "study.sqlite", "sweep.toml"]
 
 
-def test_eight_kills(sweep_file: Path) -> None:
-    check(sweep_file, 8, 0.004, ("--workers", "2"))
+def test_four_kills(sweep_file: Path) -> None:
+    check(sweep_file, 4, 0.004, ("--workers", "2"))
 
 
 @pytest.mark.drill

@@ -99,8 +99,9 @@ def cases(seed: int, count: int) -> list[tuple[Layer, Config, np.ndarray]]:
     return drawn
 
 
-def test_registers_bricks_and_bursts_give_the_same_values_and_counts() -> None:
-    for layer, config, mapping in cases(seed=1, count=500):
+@pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.drill)])
+def test_registers_bricks_and_bursts_give_the_same_values_and_counts(count: int) -> None:
+    for layer, config, mapping in cases(seed=1, count=count):
         report = simulate(config, planned(layer, mapping), seed=5)
         outputs, counts = by_the_oracle(layer, config, mapping, seed=5)
         told = (layer, config, mapping)

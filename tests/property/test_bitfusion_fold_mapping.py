@@ -27,9 +27,10 @@ def run(config: Config, layer: Layer) -> Report:
     return estimate(config, best_cycle_plan(config, LayerTable.of("one", [layer])))
 
 
-def test_no_mapping_of_the_space_takes_fewer_cycles() -> None:
+@pytest.mark.parametrize("count", [10, pytest.param(25, marks=pytest.mark.drill)])
+def test_no_mapping_of_the_space_takes_fewer_cycles(count: int) -> None:
     random = np.random.default_rng(1)
-    for _ in range(25):
+    for _ in range(count):
         layer = random_layer(random)
         config = replace(random_config(random, layer), model="cycle", dram_channels=2, dram_burst_bytes=16)
         table = LayerTable.of("one", [layer])
@@ -75,9 +76,9 @@ def layers(seed: int, count: int) -> list[tuple[Layer, Config]]:
     return drawn
 
 
-@pytest.fixture(scope="module")
-def drawn() -> list[tuple[Layer, Config, int]]:
-    return [(layer, config, run(config, layer).cycles) for layer, config in layers(seed=3, count=200)]
+@pytest.fixture(scope="module", params=[80, pytest.param(200, marks=pytest.mark.drill)])
+def drawn(request: pytest.FixtureRequest) -> list[tuple[Layer, Config, int]]:
+    return [(layer, config, run(config, layer).cycles) for layer, config in layers(seed=3, count=request.param)]
 
 
 @pytest.mark.parametrize("more", [lambda width: width + 1, lambda width: 2 * width, lambda width: 65536])

@@ -136,6 +136,7 @@ def test_a_name_that_is_no_matrix_is_said_in_one_line(collection: Collection, na
         (archive({"small/other.mtx": MATRIX}), "no small.mtx in it"),
         (archive({"small/small.mtx": MATRIX.replace("3 3 3", "3 3 9")}), "need"),
     ],
+    ids=["text", "no archive in it", "another matrix", "too few elements"],
 )
 def test_an_archive_that_holds_no_matrix_is_refused(collection: Collection, body: bytes, said: str) -> None:
     collection.files["/G/small.tar.gz"] = body

@@ -60,9 +60,16 @@ FIGURES: Mapping[str, Entry] = {
     "spatten-ablation": Entry("SpAtten: GPT-2's time as its techniques are added", "spatten", "ablation"),
     "spatten-roofline": Entry("SpAtten: BERT and GPT-2 under its roofline", "spatten", "roofline"),
     "spatten-sweeps": Entry("SpAtten: comparators of the top-k engine, and SRAM", "spatten", "sweeps"),
+    "spatten-importance": Entry(
+        "SpAtten: what each token of a recorded sentence is given, layer by layer", "spatten", "importance"
+    ),
     "bitfusion-eyeriss": Entry("BitFusion: speed and energy against Eyeriss per network", "bitfusion", "eyeriss"),
     "bitfusion-sweeps": Entry("BitFusion: DRAM bandwidth and batch per network", "bitfusion", "sweeps"),
     "haq-policy": Entry("HAQ: bits per layer, and the roofline before and after", "haq", "policy"),
+    "apq-front": Entry("APQ: accuracy over latency and energy, network and bits together", "fronts", "apq"),
+    "once-for-all-fronts": Entry(
+        "Once-for-All: networks specialised for four machines, on each", "fronts", "once_for_all"
+    ),
     "eie-queues": Entry("EIE: load balance by depth of the queues", "eie", "queues"),
 }
 

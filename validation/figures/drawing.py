@@ -16,7 +16,7 @@ ALL = "geometric mean"
 
 
 def geometric_mean(values: npt.ArrayLike) -> float:
-    """Return the geometric mean of positive values."""
+    """Return the geometric mean of positive values, of any shape."""
     return float(np.exp(np.mean(np.log(np.asarray(values, dtype=float)))))
 
 

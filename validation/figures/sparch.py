@@ -53,18 +53,20 @@ AXES = {
 
 
 def measure_matrices() -> pd.DataFrame:
-    """Run the benchmark matrices; traffic is relative to reading A and B once and writing C once."""
-    rows = []
-    for name in published_figures():
-        kept = kept_matrix(name)
-        product = open_sparse(f"stand_in:{name}" if kept is None else str(kept))
-        report = run(product)
-        other = estimate(OUTERSPACE["paper"], outerspace_plan(OUTERSPACE["paper"], product))
-        least = PAPER.element_bytes * (product.a.nnz + product.b.nnz + report.counters["output_nnz"])
-        row: dict[str, object] = {"matrix": name, "stand_in": kept is None, "gflops": report.gops}
-        row |= {stream: report.dram_bytes[stream] / least for stream in STREAMS}
-        rows.append(row | {f"outerspace_{stream}": other.dram_bytes[stream] / least for stream in STREAMS})
-    return pd.DataFrame(rows)
+    """Run the benchmark matrices."""
+    return pd.DataFrame([measure_matrix(name) for name in published_figures()])
+
+
+def measure_matrix(name: str) -> dict[str, object]:
+    """Run one benchmark matrix; traffic is relative to reading A and B once and writing C once."""
+    kept = kept_matrix(name)
+    product = open_sparse(f"stand_in:{name}" if kept is None else str(kept))
+    report = run(product)
+    other = estimate(OUTERSPACE["paper"], outerspace_plan(OUTERSPACE["paper"], product))
+    least = PAPER.element_bytes * (product.a.nnz + product.b.nnz + report.counters["output_nnz"])
+    row: dict[str, object] = {"matrix": name, "stand_in": kept is None, "gflops": report.gops}
+    row |= {stream: report.dram_bytes[stream] / least for stream in STREAMS}
+    return row | {f"outerspace_{stream}": other.dram_bytes[stream] / least for stream in STREAMS}
 
 
 def draw_matrices(table: pd.DataFrame) -> Figure:

@@ -8,17 +8,22 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from accel.spatten import PRESETS, roofline, simulate
-from mappers.spatten import request_plan
+from mappers.spatten import best_plan, request_plan
 from validation.figures.drawing import COLOURS, draw_sweep
 from validation.spatten import dense, published_schedule
+from workloads.attention.npz import read_attention
+from workloads.data_folder import data_folder
 
 PAPER, HBM2 = PRESETS["paper"], PRESETS["hbm2"]
 LANES = (1, 2, 4, 8, 16, 32, 64)
 SRAM_SHARES = (0.5, 1.0, 2.0, 4.0)
 LENGTHS = (64, 128, 256, 384, 512)
+SENTENCE = "attention/minilm_L25.npz"  # below the data folder: 23 tokens of a sentence encoder
+KEEPS = (1.0, 0.5)
 
 
 def measure_ablation() -> pd.DataFrame:
@@ -112,4 +117,39 @@ def draw_sweeps(table: pd.DataFrame) -> Figure:
         axes.set(xlabel=labels[field])
     sides[0].set_ylabel("rate relative to the published machine")
     sides[1].legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def measure_importance() -> pd.DataFrame:
+    """Run a recorded sentence with all tokens and with half of them; list what each token is given in every layer."""
+    sentence = read_attention(data_folder() / SENTENCE)
+    rows = []
+    for keep in KEEPS:
+        config = replace(PAPER, token_keep=keep)
+        for layer, part in enumerate(simulate(config, best_plan(config, sentence)).layers):
+            output = part.result
+            assert output is not None
+            share = np.full(sentence.tokens, np.nan)
+            share[output.alive] = output.importance / output.importance.sum()
+            rows += [(keep, layer, token, given) for token, given in enumerate(share)]
+    return pd.DataFrame(rows, columns=["token_keep", "layer", "token", "share"])
+
+
+def draw_importance(table: pd.DataFrame) -> Figure:
+    """Draw a map of tokens over layers for each share that is kept; what was dropped is grey."""
+    figure, sides = plt.subplots(2, 1, figsize=(8.4, 4.6), layout="constrained", sharex=True)
+    colours = plt.get_cmap("viridis").with_extremes(bad="#d9d9d9")
+    given = 100 * table.share.dropna().to_numpy(dtype=float)
+    scale = LogNorm(float(given.min()), float(given.max()))  # the first token is given most
+    for axes, keep in zip(sides, KEEPS, strict=True):
+        share = 100 * table[table.token_keep == keep].pivot(index="layer", columns="token", values="share")
+        image = axes.imshow(share, aspect="auto", cmap=colours, interpolation="nearest", norm=scale)
+        axes.grid(visible=False)
+        axes.set_yticks(share.index)
+        axes.set_ylabel("layer")
+        kept = f"{keep:.0%} of the tokens on average; grey: dropped" if keep < 1 else "all tokens"
+        axes.set_title(kept, fontsize=9, loc="left")
+    sides[-1].set_xlabel("token of a sentence, from its first to its last")
+    bar = figure.colorbar(image, ax=sides, pad=0.02, label="share of the layer's probability [%]")
+    bar.ax.yaxis.set_major_formatter("{x:g}")
     return figure

@@ -250,7 +250,7 @@ def check_form(where: str, name: str, size: tuple[int, ...], dtype: np.dtype[Any
 
 
 def check_finite(where: str, what: str, array: NDArray[Any]) -> None:
-    """Refuse numbers that float32 cannot hold.
+    """Refuse numbers, of any shape, that float32 cannot hold.
 
     Raises
     ------

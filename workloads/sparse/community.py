@@ -44,7 +44,7 @@ class Community:
         Parameters
         ----------
         rows : int
-        lengths : array of int64
+        lengths : array of int64, shape (rows that are not empty,)
             Elements of each row that is not empty.
         multiplies : int, optional
             Multiplications of A @ A to come near; without it all columns are equally popular.

@@ -248,21 +248,21 @@ def scattered(lengths: Indices, columns: int, generator: np.random.Generator, he
 
 
 def distinct(keys: Indices) -> Indices:
-    """Return whole numbers ascending, each once."""
+    """Return whole numbers, shape (n,), ascending, each once."""
     keys = np.sort(keys)
     first: Indices = keys[np.concatenate([np.ones(min(len(keys), 1), bool), keys[1:] != keys[:-1]])]
     return first
 
 
 def drawn(keys: Indices, rows: int, columns: int, generator: np.random.Generator) -> sparse.csr_array:
-    """Return the matrix with an element at every ``row * columns + column``, its values 1..9 drawn at random."""
+    """Return the matrix with an element at every key (n,), ``row * columns + column``, values 1..9 at random."""
     keys = distinct(keys)
     values = generator.integers(1, LARGEST_VALUE + 1, len(keys)).astype(np.float64)
     return from_sorted(keys // columns, keys % columns, values, (rows, columns))
 
 
 def from_sorted(row: Indices, column: Indices, values: Any, shape: tuple[int, int]) -> sparse.csr_array:
-    """Return the matrix of elements that are in order of row and column, none twice."""
+    """Return the matrix of elements (n,) that are in order of row and column, none twice."""
     starts = np.zeros(shape[0] + 1, np.int64)
     np.cumsum(np.bincount(row, minlength=shape[0]), out=starts[1:])
     index = np.int32 if len(column) <= np.iinfo(np.int32).max else np.int64

@@ -76,13 +76,13 @@ def architecture_of(entry: dict[str, Any]) -> Architecture:
 
 
 def line(found: Floats, printed: Floats) -> tuple[float, float]:
-    """Return slope and offset."""
+    """Return slope and offset from accuracies found to those printed, shape (networks,)."""
     slope, offset = np.polyfit(found, printed, 1)
     return float(slope), float(offset)
 
 
 def left_out(found: Floats, printed: Floats) -> Floats:
-    """Return the error of each network by the line through all others."""
+    """Return the error of each network, shape (networks,), by the line through all others."""
     others = [np.arange(len(found)) != place for place in range(len(found))]
     return np.array(
         [np.polyval(line(found[o], printed[o]), x) - y for o, x, y in zip(others, found, printed, strict=True)]

@@ -6,8 +6,8 @@ const quantity = Object.fromEntries(data.quantities.map((one) => [one.name, one]
 const ACCENT = "#b3202a", GREY = "#c4c4c4", BLUE = "#3b6ea5";
 const COLOURS = [BLUE, "#d9822b", "#7fb069", "#8e6c8a", ACCENT, "#e6b34c", "#9a9a9a", "#4a9a94"];
 const LAYOUT = {
-  margin: { l: 62, r: 16, t: 12, b: 46 }, font: { size: 12 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
-  legend: { orientation: "h", y: 1.1 }, hoverlabel: { align: "left" },
+  margin: { l: 62, r: 16, t: 36, b: 46 }, font: { size: 12 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+  legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, hoverlabel: { align: "left" },
 };
 const QUIET = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["autoScale2d", "lasso2d", "select2d"] };
 const MANY = 2000; // more are drawn by the graphics processor, which takes a while to start
@@ -78,7 +78,8 @@ function drawParallel() {
     return { label: one.axis, values: scaled, tickvals: ticks,
       ticktext: ticks.map((tick) => Number(log ? 10 ** tick : tick).toPrecision(3)) };
   });
-  Object.entries(data.knobs).forEach(([name, column]) => {
+  Object.entries(data.knobs).forEach(([knob, column]) => {
+    const name = knob.split(".").pop(); // the section is in the table of the design
     const values = data.front.map((row) => column[row]);
     const different = [...new Set(values)];
     if (different.length < 2 || different.some((value) => typeof value === "string" && value.length > 12)
@@ -94,9 +95,9 @@ function drawParallel() {
   });
   const first = data.objectives[0];
   Plotly.newPlot("parallel", [{
-    type: "parcoords", dimensions, labelangle: -18, labelfont: { size: 11 }, tickfont: { size: 10 },
+    type: "parcoords", dimensions, labelangle: -24, labelfont: { size: 11 }, tickfont: { size: 10 },
     line: { color: dimensions[0].values, colorscale: "Viridis", reversescale: !quantity[first].more },
-  }], { ...LAYOUT, margin: { l: 60, r: 40, t: 96, b: 24 } }, QUIET);
+  }], { ...LAYOUT, margin: { l: 60, r: 60, t: 110, b: 24 } }, QUIET);
   element("parallel").on("plotly_restyle", () => {
     const now = element("parallel").data[0].dimensions;
     const within = (dimension, value) => {
@@ -166,8 +167,8 @@ function fill() {
     ? `${data.validation.length} published numbers of the machine: ${["pass", "miss", "explained", "shown only"].map((one) => count(one) + " " + one).join(", ")}`
     : "not compared with published numbers: sextant report without --no-validate does";
   if (data.validation.length) {
-    const rows = data.validation.map((row) => [row.id, row.published, Number(Number(row.ours).toPrecision(6)), row.unit,
-      (100 * row.error).toFixed(1) + " %", row.verdict, row.grade]);
+    const rows = data.validation.map((row) => [row.id, row.published, Number(Number(row.ours).toPrecision(10)), row.unit,
+      (100 * row.error).toFixed(1) + "\u00a0%", row.verdict, row.grade.replaceAll("_", " ")]);
     const drawn = table(element("validation"), ["number", "published", "ours", "unit", "error", "verdict", "grade"], rows);
     data.validation.forEach((row, place) => row.verdict === "miss" && drawn.rows[place + 1].classList.add("miss"));
   }
