@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ class Whole:
 
     def accept(self, value: object) -> object:
         """Return the value if it is allowed, raise ValueError otherwise."""
+        if type(value) is int and self.low <= value <= self.high:  # nearly always, and ten times faster to tell
+            return value
         if isinstance(value, bool) or not isinstance(value, Integral) or not self.low <= int(value) <= self.high:
             raise ValueError
         return int(value)
@@ -119,7 +122,30 @@ class OneOf:
         return "one of " + ", ".join(self.names)
 
 
-Limit = Whole | Number | Share | Switch | OneOf
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The first ``taken`` of some letters in an order of one's choice, as loop nests are written: ``KYX``."""
+
+    letters: str
+    taken: int
+
+    def accept(self, value: object) -> object:
+        """Return the value if it is such letters, raise ValueError otherwise."""
+        if not isinstance(value, str) or len(value) != self.taken or len(set(value)) != self.taken:
+            raise ValueError
+        if not set(value) <= set(self.letters):
+            raise ValueError
+        return value
+
+    def parse(self, text: str) -> object:
+        """Read the value from a command line."""
+        return text
+
+    def __str__(self) -> str:
+        return f"{self.taken} different letters of {self.letters}"
+
+
+Limit = Whole | Number | Share | Switch | OneOf | Order
 
 
 def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
@@ -127,9 +153,14 @@ def limited(limit: Limit, default: object = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"limit": limit})
 
 
-def limits(kind: type) -> dict[str, Limit]:
+def limits(kind: type) -> Mapping[str, Limit]:
     """Return every field of a configuration and what it allows."""
-    return {field.name: field.metadata["limit"] for field in dataclasses.fields(kind)}
+    if kind not in _LIMITS:
+        _LIMITS[kind] = MappingProxyType({field.name: field.metadata["limit"] for field in dataclasses.fields(kind)})
+    return _LIMITS[kind]
+
+
+_LIMITS: dict[type, Mapping[str, Limit]] = {}
 
 
 def check_fields(config: Any, where: str) -> None:
@@ -143,9 +174,13 @@ def check_fields(config: Any, where: str) -> None:
     for name, limit in limits(type(config)).items():
         value = getattr(config, name)
         try:
-            object.__setattr__(config, name, limit.accept(value))
+            accepted = limit.accept(value)
         except ValueError:
             raise ConfigError(where, name, value, str(limit)) from None
+        if (
+            accepted is not value
+        ):  # searches make thousands of configurations a second, of values that are as they should
+            object.__setattr__(config, name, accepted)
 
 
 def content_key(config: Any) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.timing import cpu_seconds, keep, show
 from searchers.oracles.accuracy import FP32, PTQ_MINMAX, QAT, Bits, Keep, Subject
 from searchers.oracles.characters import NAME as TRANSFORMER
+from searchers.oracles.language import NAME as DECODER
 from searchers.oracles.registry import find_oracle
 from workloads.networks import once_for_all, tiny_residual
 from workloads.networks.once_for_all import OnceForAll
@@ -42,6 +43,7 @@ def main() -> None:
     asked = {
         "digits": (tiny, tiny_bits, QAT),
         "characters": ([Subject(TRANSFORMER)] * BATCH, keeps, PTQ_MINMAX),
+        "language": ([Subject(DECODER)] * BATCH, keeps, PTQ_MINMAX),
         "imagenet": (family, [None] * BATCH, FP32),
         "imagenet, quantized": (tables, layer_bits, QAT),
     }

@@ -1,7 +1,7 @@
 """Once-for-All: networks specialised for four machines by the published evolution, and each of them on every machine.
 
-Run: python examples/once_for_all.py [GENERATIONS]; docs/recipes/once_for_all.md explains it. The published search has
-500 generations of 100.
+Run: python examples/once_for_all.py [GENERATIONS [WEIGHTS]]; docs/recipes/once_for_all.md explains it. The published
+search has 500 generations of 100. WEIGHTS are the published predictor's (.npz), instead of our surrogate of it.
 """
 
 import sys
@@ -29,12 +29,12 @@ MACHINES = {
 }
 
 
-def problem_of(machine: dict[str, object]) -> LayerProblem:
+def problem_of(machine: dict[str, object], weights: list[str]) -> LayerProblem:
     """Return the family on a machine, with the oracle of its full-precision accuracy."""
     text = {
         "network": {"family": "once-for-all", "image_size": SIZES},
         "machine": machine,
-        "accuracy": {"oracle": "imagenet", "regime": "fp32"},
+        "accuracy": {"oracle": "imagenet", "regime": "fp32"} | ({"file": weights[0]} if weights else {}),
     }
     problem = read_problem(text, "once_for_all")
     assert isinstance(problem, LayerProblem)
@@ -60,7 +60,7 @@ def specialise(problem: LayerProblem, limit: float, generations: int) -> tuple[n
 def main() -> None:
     """Specialise for every machine; print accuracies, and latencies of each network on each machine."""
     generations = int(sys.argv[1]) if len(sys.argv) > 1 else GENERATIONS
-    problems = {name: problem_of(machine) for name, machine in MACHINES.items()}
+    problems = {name: problem_of(machine, sys.argv[2:]) for name, machine in MACHINES.items()}
     rows = []
     limits = {}
     for name, problem in problems.items():

@@ -14,11 +14,14 @@ from accel.attention_peers.plan import Plan
 from workloads.attention.attention import Attention, LayerAttention
 from workloads.attention.requests import RequestTable
 from workloads.errors import WorkloadError
+from workloads.networks.hat import Translation
 
 SAMPLED_QUERIES = 16  # of every head
 
 
-def best_plan(config: Config, workload: Attention | RequestTable, machine: str = "dense_attention") -> Plan:
+def best_plan(
+    config: Config, workload: Attention | RequestTable | Translation, machine: str = "dense_attention"
+) -> Plan:
     """Measure what a machine skips.
 
     Parameters
@@ -31,11 +34,14 @@ def best_plan(config: Config, workload: Attention | RequestTable, machine: str =
     Raises
     ------
     WorkloadError
-        If the workload is a table of requests.
+        If the workload is a table of requests, or a translation.
     """
     if isinstance(workload, RequestTable):
         need = f"a trace or a model: {machine} keeps all tokens, and a table says what SpAtten keeps"
         raise WorkloadError(workload.name, "workload", "a table of requests", need)
+    if isinstance(workload, Translation):
+        need = f"a trace or a model: {machine} runs nothing around attention"
+        raise WorkloadError(workload.name, "workload", "a translation", need)
     shares = [
         _shares(config, workload, workload.layer(layer)) if config.looks_at_values else (1.0, 1.0)
         for layer in range(workload.layers)

@@ -8,6 +8,8 @@ half-way from the average to the nearer of nothing and everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -15,10 +17,13 @@ import numpy.typing as npt
 
 from accel.spatten.arithmetic import exact_attention
 from accel.spatten.config import TOKEN_BLOCK, Config
-from accel.spatten.plan import Integers, Plan, RequestPlan
+from accel.spatten.plan import AttentionPart, Integers, LinearPart, Plan, RequestPlan, TranslationPlan
 from workloads.attention.attention import Attention
+from workloads.attention.models import TransformerShape
 from workloads.attention.requests import RequestTable
+from workloads.attention.synthetic import synthetic_attention
 from workloads.errors import ConfigError, WorkloadError
+from workloads.networks.hat import ATTENTION_WIDTH, Translation
 
 DENSE_TOKEN_LAYERS, DENSE_HEAD_LAYERS = 0.15, 0.30
 CALIBRATION_QUERIES = 64
@@ -26,21 +31,28 @@ PAIRED_BITS = 6  # two requests of these share bursts
 TABLE_BITS, TABLE_LOW_BITS = 8, 4  # of keys that the table gives no bits, or more than are read at once
 
 
-def best_plan(config: Config, workload: Attention | RequestTable) -> Plan | RequestPlan:
-    """Schedule a workload's cascade as the configuration says, or take a table's requests as they are.
+def best_plan(config: Config, workload: Attention | RequestTable | Translation) -> Plan | RequestPlan | TranslationPlan:
+    """Schedule a workload's cascade as the configuration says; a table's requests, or a translation, as they are.
 
     Parameters
     ----------
     config : accel.spatten.Config
         ``token_keep``, ``head_keep``, ``value_keep`` and ``schedule``; nothing of it matters to a table.
-    workload : Attention or RequestTable
+    workload : Attention, RequestTable or Translation
 
     Returns
     -------
-    Plan or RequestPlan
+    Plan, RequestPlan or TranslationPlan
+
+    Raises
+    ------
+    ConfigError
+        If a translation is to be pruned.
     """
     if isinstance(workload, RequestTable):
         return request_plan(workload)
+    if isinstance(workload, Translation):
+        return translation_plan(config, workload)
     layers = workload.layers
     return given_plan(
         config,
@@ -178,3 +190,72 @@ def first_of_pairs(key_bits: Integers) -> np.ndarray[tuple[int], np.dtype[np.boo
     run_begin = np.maximum.accumulate(np.where(paired, -1, at)) + 1
     first: np.ndarray[tuple[int], np.dtype[np.bool_]] = ~paired | ((at - run_begin) % 2 == 0)
     return first
+
+
+def translation_plan(config: Config, translation: Translation) -> TranslationPlan:
+    """Lay a translation: the encoder over the whole sentence, the decoder a token a step, nothing dropped.
+
+    Every attention is a layer of its own on generated numbers. With ``fc_bits`` the layers around it run too; the keys
+    and values that a decoder layer makes of the encoder's outputs are made once.
+
+    Raises
+    ------
+    ConfigError
+        If tokens or heads are to be dropped, or keys to be selected: what an encoder dropped would be missing in every
+        step of the decoder, of which nothing is published.
+    """
+    for field, need in (("token_keep", 1.0), ("head_keep", 1.0), ("schedule", "cascade"), ("selection", "none")):
+        if getattr(config, field) != need:
+            raise ConfigError(translation.name, field, getattr(config, field), f"{need}: a translation drops nothing")
+    around, alone = config.fc_bits > 0, replace(config, fc_bits=0)
+    parts = _encoder(alone, translation) + _decoder(alone, translation)
+    return TranslationPlan(translation.name, tuple(part for part in parts if around or isinstance(part, AttentionPart)))
+
+
+def _encoder(config: Config, translation: Translation) -> list[AttentionPart | LinearPart]:
+    network, length = translation.architecture, translation.length
+    width, parts = network.encoder_embedding, list[AttentionPart | LinearPart]()
+    for layer, (inner, heads) in enumerate(
+        zip(network.encoder_feed_forward, network.encoder_heads, strict=True), start=1
+    ):
+        weights = 4 * width * ATTENTION_WIDTH + 2 * width * inner
+        parts += [
+            AttentionPart(f"encoder{layer}", 1, _one_layer(config, heads, length)),
+            LinearPart(f"encoder{layer}, FC", 1, width, weights, length),
+        ]
+    return parts
+
+
+def _decoder(config: Config, translation: Translation) -> list[AttentionPart | LinearPart]:
+    network, length = translation.architecture, translation.length
+    width, parts = network.decoder_embedding, list[AttentionPart | LinearPart]()
+    for layer, (inner, heads, cross, attended) in enumerate(
+        zip(network.decoder_feed_forward, network.decoder_heads, network.cross_heads, network.attended, strict=True),
+        start=1,
+    ):
+        keys = attended * length
+        memory = 2 * network.encoder_embedding * ATTENTION_WIDTH
+        weights = (4 + 2) * width * ATTENTION_WIDTH + 2 * width * inner
+        parts += [
+            LinearPart(f"decoder{layer}, keys and values", 1, network.encoder_embedding, memory, keys),
+            AttentionPart(f"decoder{layer}", 1, _one_layer(config, heads, length, 0)),
+            AttentionPart(f"decoder{layer}, cross", length, _one_layer(config, cross, keys, keys - 1)),
+            LinearPart(f"decoder{layer}, FC", length, width, weights, 1),
+        ]
+    return parts
+
+
+@lru_cache(maxsize=1024)
+def _one_layer(config: Config, heads: int, tokens: int, prompt: int | None = None) -> Plan:
+    """Lay one layer by itself; the same one at every call, so that its report can be remembered.
+
+    All tokens ask all tokens, or those behind the first ``prompt`` ask one by one, each those up to itself.
+    """
+    shape = TransformerShape(
+        name="layer", layers=1, heads=heads, head_dim=ATTENTION_WIDTH // heads, hidden=ATTENTION_WIDTH,
+        feed_forward=ATTENTION_WIDTH, causal=prompt is not None, key_value_heads=heads,
+    )  # fmt: skip
+    attention = synthetic_attention(
+        shape, name="layer", tokens=tokens, prompt=prompt, summarise=prompt is None, seed=config.seed
+    )
+    return given_plan(config, attention, [1.0], [heads])

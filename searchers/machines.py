@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from workloads.errors import ConfigError, WorkloadError
 
 if TYPE_CHECKING:
+    from accel.mapping import SearchEffort
     from accel.report import Report
     from accel.roofline import Roofline
     from workloads.attention.attention import Attention
     from workloads.attention.requests import RequestTable
     from workloads.layers import LayerTable
+    from workloads.networks.hat import Translation
     from workloads.sparse.product import SparseProduct
 
 
@@ -39,6 +41,12 @@ class Run:
     roofline: Roofline | None
     describe: Callable[[int], str]
     plan: Any
+
+    @property
+    def effort(self) -> SearchEffort | None:
+        """How large the search for the mapping was, where there was one."""
+        effort: SearchEffort | None = getattr(self.plan, "effort", None)
+        return effort
 
 
 @dataclass(frozen=True)
@@ -171,8 +179,8 @@ class AttentionMachine(Machine):
 
     def open(
         self, workload: str, workload_b: str | None, *, skip_unsupported: bool = False
-    ) -> Attention | RequestTable:
-        """Return a trace, a model's attention, or a table of requests."""
+    ) -> Attention | RequestTable | Translation:
+        """Return a trace, a model's attention, a table of requests, or a translation."""
         from workloads.attention.catalog import open_attention
 
         if workload_b is not None:
@@ -227,6 +235,9 @@ MACHINES: Mapping[str, Machine] = {
         LayerMachine("systolic", "dense systolic array, os, ws or is: the usual baseline", ("estimate", "simulate")),
         LayerMachine(
             "eyeriss", "row-stationary array of the Eyeriss kind (ISCA 2016), closed form: BitFusion's baseline"
+        ),
+        LayerMachine(
+            "spatial", "spatial array of any shape and unrolling (NAAS, DAC 2021), closed form with mapping search"
         ),
         LayerMachine("gemmini", "Gemmini (DAC 2021), cycles of a tiling, closed form held against RTL simulation"),
         MergingMachine(

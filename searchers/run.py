@@ -11,6 +11,7 @@ import numpy as np
 
 from accel.jit import versions
 from searchers.algorithms.algorithm import make_algorithm
+from searchers.corners import PrunedCorners, Situations
 from searchers.evaluation.execution import Execution
 from searchers.evaluation.workers import Workers, make_workers
 from searchers.outcome import Outcome
@@ -94,17 +95,21 @@ def run_study(
     points: list[Point] = []
     feasible = failed = generation = 0
     execution = Execution(count=workers) if isinstance(workers, int) else workers
+    evaluator = Situations(study.problem) if study.problem.prunes else Candidates(study.problem)
     with (
         Store(folder, study.key, origin=origin(seed=study.seed)) as store,
-        make_workers(Candidates(study.problem), execution) as pool,
+        make_workers(evaluator, execution) as pool,
     ):
+        pruned = PrunedCorners(study, pool) if study.problem.prunes else None
         try:
             while len(points) < study.budget:
                 asked = algorithm.ask()
-                told = _generation(study, store, pool, generation, asked[: study.budget - len(points)])
+                told = _generation(study, store, pruned or pool, generation, asked[: study.budget - len(points)])
                 points += told
+                if pruned is not None:
+                    pruned.learn(point.outcome for point in told)
                 objectives, violations = study.scores([point.outcome for point in told])
-                feasible += int((violations == 0.0).sum())
+                feasible += sum(study.feasible(point.outcome) for point in told)
                 failed += sum(not point.outcome.quantities for point in told)
                 if progress is not None:
                     progress(Progress(len(points), study.budget, feasible, failed))
@@ -120,7 +125,9 @@ def run_study(
     return points
 
 
-def _generation(study: Study, store: Store, pool: Workers, generation: int, asked: Genomes) -> list[Point]:
+def _generation(
+    study: Study, store: Store, pool: Workers | PrunedCorners, generation: int, asked: Genomes
+) -> list[Point]:
     """Return the points of a generation: those kept before, and the others evaluated and kept as they are ready."""
     genomes = [tuple(genome) for genome in asked.tolist()]
     kept = {point.place: point for point in checked(study, store.generation(generation)) if point.place < len(asked)}

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from accel import config as fields
 from accel.config import Limit, Number, OneOf, Share, Switch, Whole, configure, limits
 from searchers.checks import check_keys, check_name, check_whole, section_of
 from searchers.machines import MACHINES, AttentionMachine, LayerMachine, Machine
-from searchers.oracles.accuracy import REGIMES, Oracle
+from searchers.oracles.accuracy import FP32, REGIMES, Oracle
 from searchers.oracles.registry import find_oracle
 from searchers.problems.accuracy import AttentionOracle, NetworkOracle
 from searchers.problems.layer_problem import LayerProblem
@@ -22,16 +23,18 @@ from searchers.problems.networks import (
     TinyResidualNetwork,
 )
 from searchers.problems.problem import MEAN, WORST, Problem, SearchedMachine
-from searchers.problems.workload_problem import GeneratedTransformer, NamedWorkloads, WorkloadProblem
-from searchers.space import Choice, Element, Integer, Real
+from searchers.problems.transformers import OPTIONS, HatNetwork, HatSentence
+from searchers.problems.workload_problem import GeneratedTransformer, NamedWorkloads, SearchedWorkload, WorkloadProblem
+from searchers.space import Choice, Element, Integer, Order, Real
 from workloads.errors import StudyError
-from workloads.networks import once_for_all, proxyless, tiny_residual
+from workloads.networks import hat, once_for_all, proxyless, tiny_residual
 
 DEFAULT_MACHINE, DEFAULT_PRESET = "bitfusion", "paper"
 WIDEST_BITS = 16
 LARGEST_BATCH = 4096
 KEEP_CHANNELS = Number(0.05, 1.0)
 TRANSFORMER = "transformer"
+SPATTEN = "spatten"
 RANGES: Mapping[type, set[str]] = {
     Whole: {"low", "high", "step"},
     Number: {"low", "high", "log"},
@@ -53,6 +56,13 @@ FAMILIES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "expansion": tiny_residual.EXPANSIONS,
         "keep": tiny_residual.KEEPS,
     },
+    hat.NAME: OPTIONS,
+}
+FAMILY_KEYS: Mapping[str, tuple[str, ...]] = {
+    once_for_all.NAME: ("batch", "keep", "width"),
+    proxyless.NAME: ("batch", "keep"),
+    tiny_residual.NAME: ("batch",),
+    hat.NAME: ("length",),
 }
 NO_FAMILY = f"{', '.join(FAMILIES)}, or network.name"
 
@@ -88,6 +98,7 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
     if ends is not None:
         check_whole(where, "bits.ends", ends, 1, WIDEST_BITS)
     searched, over = _read_machine(text, where)
+    prunes = _read_pruning(section_of(text, "corners", where, optional=True), over, where)
     oracle, regime = _read_oracle(text, where)
     machine = searched.machine
     if network is not None:
@@ -95,16 +106,29 @@ def read_problem(text: Mapping[str, Any], where: str) -> Problem:
             raise StudyError(
                 where, "network", section_of(text, "network", where), f"[workload]: what {machine.name} runs"
             )
+        if oracle and len(network.names) > 1:
+            raise StudyError(where, "network.names", ", ".join(network.names), "one network beside [accuracy]")
+        if oracle and regime == FP32 and bits:
+            raise StudyError(where, "accuracy.regime", regime, "how the widths of [bits] are reached")
         asked = NetworkOracle(oracle, regime, network) if oracle else None
-        return LayerProblem(network, bits, searched, per_block=per == "block", end_bits=ends, oracle=asked, over=over)
+        layers = LayerProblem(network, bits, searched, per_block=per == "block", end_bits=ends, oracle=asked, over=over)
+        layers.prunes = prunes
+        return layers
     for section in ("network", "bits"):
         if section in text:
             raise StudyError(where, section, text[section], "no such section beside [workload]")
     if isinstance(machine, LayerMachine):
         raise StudyError(where, "workload", text["workload"], f"[network]: what {machine.name} runs")
-    workload, name = _read_workload(text, machine, where)
-    attention = AttentionOracle(oracle, regime, name) if oracle else None
-    return WorkloadProblem(workload, searched, oracle=attention, over=over)
+    workload = _read_workload(text, machine, where)
+    attention = None
+    if oracle is not None:
+        preset = machine.presets[DEFAULT_PRESET]
+        if not set(AttentionOracle.SAID) <= set(limits(type(preset))):
+            raise StudyError(where, "accuracy.oracle", oracle.name, f"no [accuracy]: {machine.name} prunes nothing")
+        attention = AttentionOracle(oracle, regime, preset)
+    problem = WorkloadProblem(workload, searched, oracle=attention, over=over)
+    problem.prunes = prunes
+    return problem
 
 
 def read_network(section: Mapping[str, object], where: str) -> SearchedNetwork:
@@ -147,11 +171,10 @@ def _whole_network(section: Mapping[str, object], where: str) -> SearchedNetwork
     family = section.get("family")
     if family not in FAMILIES or not isinstance(family, str):
         raise StudyError(where, "network.family", family, NO_FAMILY)
-    known = {"family", "batch", *FAMILIES[family], *(() if family == tiny_residual.NAME else ("keep",))}
-    check_network_keys(section, known | ({"width"} if family == once_for_all.NAME else set()), where)
-    options = {
-        key: _options(where, key, section.get(key, allowed), allowed) for key, allowed in FAMILIES[family].items()
-    }
+    check_network_keys(section, {"family", *FAMILY_KEYS[family], *FAMILIES[family]}, where)
+    options = _family_options(section, family, "network", where)
+    if family == hat.NAME:
+        return HatNetwork(length=_length(section, "network", where), options=options)
     batch = section.get("batch", 1)
     if type(batch) is not int or not 1 <= batch <= LARGEST_BATCH:
         raise StudyError(where, "network.batch", batch, f"a whole number, 1..{LARGEST_BATCH}")
@@ -170,14 +193,27 @@ def check_network_keys(section: Mapping[str, object], known: set[str], where: st
     check_keys(section, sorted(known), where, "network.")
 
 
-def _options(where: str, key: str, chosen: object, allowed: tuple[Any, ...]) -> tuple[Any, ...]:
+def _family_options(section: Mapping[str, object], family: str, name: str, where: str) -> Mapping[str, tuple[Any, ...]]:
+    """Return what of a family is to choose from: everything, but where a list is given."""
+    return {
+        key: _options(where, f"{name}.{key}", section.get(key, allowed), allowed)
+        for key, allowed in FAMILIES[family].items()
+    }
+
+
+def _length(section: Mapping[str, object], name: str, where: str) -> int:
+    """Return the tokens of a sentence."""
+    return check_whole(where, f"{name}.length", section.get("length", hat.LENGTH), 1, hat.LARGEST_LENGTH)
+
+
+def _options(where: str, field: str, chosen: object, allowed: tuple[Any, ...]) -> tuple[Any, ...]:
     kinds = {type(value) for value in allowed}
     if (
         not isinstance(chosen, list | tuple)
         or not chosen
         or any(type(value) not in kinds or value not in allowed for value in chosen)
     ):
-        raise StudyError(where, f"network.{key}", chosen, f"a list of values out of {', '.join(map(str, allowed))}")
+        raise StudyError(where, field, chosen, f"a list of values out of {', '.join(map(str, allowed))}")
     return tuple(chosen)
 
 
@@ -193,13 +229,13 @@ def _read_machine(text: Mapping[str, Any], where: str) -> tuple[SearchedMachine,
     check_name(where, "machine.fidelity", fidelity, machine.fidelities)
     base = machine.presets[preset]
     allowed = limits(type(base))
-    knobs: dict[str, Element] = {}
+    knobs: dict[str, Element | Order] = {}
     fixed: dict[str, object] = {}
     for field, value in section.items():
         if field not in allowed:
             raise StudyError(where, f"machine.{field}", value, "one of " + ", ".join(("name", "preset", *allowed)))
         if isinstance(value, list | dict):
-            knobs[field] = read_element(where, f"machine.{field}", value, allowed[field])
+            knobs[field] = read_knob(where, f"machine.{field}", value, allowed[field])
         else:
             fixed[field] = value
     corners, over = _read_corners(section_of(text, "corners", where, optional=True), allowed, set(knobs), where)
@@ -209,7 +245,7 @@ def _read_machine(text: Mapping[str, Any], where: str) -> tuple[SearchedMachine,
 def _read_corners(
     section: Mapping[str, Any], allowed: Mapping[str, Limit], chosen: set[str], where: str
 ) -> tuple[tuple[Mapping[str, object], ...], str]:
-    check_keys(section, ("over", "machine"), where, "corners.")
+    check_keys(section, ("over", "machine", "prune"), where, "corners.")
     over = section.get("over", WORST)
     check_name(where, "corners.over", over, (WORST, MEAN))
     corners = section.get("machine", [{}])
@@ -225,6 +261,16 @@ def _read_corners(
             except ValueError:
                 raise StudyError(where, f"corners.machine.{field}", value, str(allowed[field])) from None
     return tuple(corners), over
+
+
+def _read_pruning(section: Mapping[str, Any], over: str, where: str) -> bool:
+    """Return whether corners are pruned."""
+    prune = section.get("prune", False)
+    if not isinstance(prune, bool):
+        raise StudyError(where, "corners.prune", prune, "true or false")
+    if prune and over != WORST:
+        raise StudyError(where, "corners.prune", prune, f'false, or over = "{WORST}": a mean needs all corners')
+    return prune
 
 
 def _read_oracle(text: Mapping[str, Any], where: str) -> tuple[Oracle | None, str]:
@@ -246,18 +292,18 @@ def _read_oracle(text: Mapping[str, Any], where: str) -> tuple[Oracle | None, st
     return oracle, regime
 
 
-def _read_workload(
-    text: Mapping[str, Any], machine: Machine, where: str
-) -> tuple[NamedWorkloads | GeneratedTransformer, str]:
-    """Read what a machine without layers runs, and the name an oracle knows it by."""
+def _read_workload(text: Mapping[str, Any], machine: Machine, where: str) -> SearchedWorkload:
+    """Read what a machine without layers runs."""
     section = dict(section_of(text, "workload", where))
+    if section.get("family") == hat.NAME:
+        return _read_sentence(section, machine, where)
     if section.get("family") == TRANSFORMER:
         if not isinstance(machine, AttentionMachine):
             raise StudyError(where, "workload.family", TRANSFORMER, f"workload.name: {machine.name} runs no attention")
         sizes = {name: section.get(name) for name in GeneratedTransformer.SIZES}
         check_keys(section, ("family", "seed", *sizes), where, "workload.")
         read = {name: _size(where, f"workload.{name}", size) for name, size in sizes.items()}
-        return GeneratedTransformer(read, check_whole(where, "workload.seed", section.get("seed", 1), 0)), TRANSFORMER
+        return GeneratedTransformer(read, check_whole(where, "workload.seed", section.get("seed", 1), 0))
     names = [section.pop("name")] if "name" in section else section.pop("names", None)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise StudyError(where, "workload.name", names, f"a workload of {machine.name}, or a list in workload.names")
@@ -271,7 +317,16 @@ def _read_workload(
     first = {key: value.value(0) for key, value in searched.items()}
     for name in workload.names(first):
         workload.open(name, first)
-    return workload, names[0].partition(":")[0]
+    return workload
+
+
+def _read_sentence(section: Mapping[str, object], machine: Machine, where: str) -> HatSentence:
+    """Read what SpAtten translates, and the networks to choose from."""
+    if machine.name != SPATTEN:
+        raise StudyError(where, "workload.family", hat.NAME, f"a machine that runs it: {SPATTEN}")
+    check_keys(section, ("family", *FAMILY_KEYS[hat.NAME], *OPTIONS), where, "workload.")
+    options = _family_options(section, hat.NAME, "workload", where)
+    return HatSentence(length=_length(section, "workload", where), options=options)
 
 
 def _size(where: str, field: str, value: object) -> int | Element:
@@ -281,6 +336,24 @@ def _size(where: str, field: str, value: object) -> int | Element:
     if isinstance(value, list | dict):
         return read_element(where, field, value, Whole(1, 2**20))
     return check_whole(where, field, value, 1, 2**20)
+
+
+def read_knob(where: str, field: str, value: object, limit: Limit) -> Element | Order:
+    """Make a knob of a machine's field: where letters are to be ordered also from a table of order."""
+    if not isinstance(limit, fields.Order) or not isinstance(value, dict):
+        return read_element(where, field, value, limit)
+    letters = value.get("order")
+    if (
+        not isinstance(letters, str)
+        or len(value) > 1
+        or not limit.taken <= len(letters) == len(set(letters))
+        or not set(letters) <= set(limit.letters)
+    ):
+        need = (
+            f'a list of values, each {limit}, or {{ order = "{limit.letters}" }}, {limit.taken} letters of it or more'
+        )
+        raise StudyError(where, field, value, need)
+    return Order(letters, limit.taken)
 
 
 def read_element(where: str, field: str, value: object, limit: Limit) -> Element:

@@ -2,6 +2,11 @@
 
 A candidate is a row of numbers, one gene per value to choose: the place of a discrete value in its options, or
 a share of the way from low to high of a real one. Algorithms see rows; everything else sees values.
+
+An order, of a loop nest say, has a gene for every letter: its place in the order, 0 first. Any numbers in those genes
+are an order, that of the numbers: so an algorithm that works with shares, as CMA-ES does, searches the importance of
+every letter as a real number and the most important comes first, as NAAS encodes orders (Lin et al., DAC 2021), and one
+that works with places sees permutations.
 """
 
 from __future__ import annotations
@@ -90,7 +95,45 @@ class Vector:
     length: int
 
 
-Knob = Element | Vector
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of letters, of which the first ``taken`` matter; the value is a text."""
+
+    letters: str
+    taken: int
+
+    @property
+    def length(self) -> int:
+        """Number of genes: one for every letter."""
+        return len(self.letters)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Letters there are to choose from when those before have been chosen; 1 where it does not matter."""
+        return tuple(self.length - place if place < self.taken else 1 for place in range(self.length))
+
+    def value(self, genes: Genomes) -> str:
+        """Return the letters whose genes, shape (letters,), come first."""
+        return "".join(self.letters[letter] for letter in np.argsort(genes, kind="stable")[: self.taken])
+
+    def canonical(self, genes: Genomes) -> Genomes:
+        """Return the place of every letter, shape (n, letters); those not taken in the order they are written."""
+        places = _places(genes)
+        return _places(np.minimum(places, self.taken)).astype(float)
+
+
+def _places(genes: Genomes) -> npt.NDArray[np.int64]:
+    """Return each gene's place in its row, smallest first; of equals the first."""
+    places: npt.NDArray[np.int64] = np.argsort(np.argsort(genes, axis=1, kind="stable"), axis=1)
+    return places
+
+
+Knob = Element | Vector | Order
+
+
+def gene_count(knob: Knob) -> int:
+    """Return the genes of a knob."""
+    return knob.length if isinstance(knob, Vector | Order) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +170,8 @@ class Space:
     ----------
     places : ndarray of int64, shape (genes,)
         Number of values of each gene, 0 for a real one.
+    levels : ndarray of int64, shape (genes,)
+        Values there are to choose from when the genes before have been chosen: fewer than ``places`` in an order.
 
     Raises
     ------
@@ -138,17 +183,28 @@ class Space:
         self.knobs = dict(knobs)
         self._start: dict[str, int] = {}
         places: list[int] = []
+        levels: list[int] = []
         for name, knob in self.knobs.items():
+            self._start[name] = len(places)
+            if isinstance(knob, Order):
+                if len(set(knob.letters)) < knob.length or not 1 <= knob.taken <= knob.length:
+                    raise StudyError(
+                        "space", name, knob, "different letters, and as many of them taken as there are at most"
+                    )
+                places += [knob.length] * knob.length
+                levels += knob.levels
+                continue
             element, length = (knob.element, knob.length) if isinstance(knob, Vector) else (knob, 1)
             if element.places < 0 or (element.places == 0 and not isinstance(element, Real)) or length < 1:
                 raise StudyError("space", name, knob, "at least one value")
             if isinstance(element, Choice) and len(set(element.options)) < element.places:
                 raise StudyError("space", name, list(element.options), "different values")
-            self._start[name] = len(places)
             places += [element.places] * length
+            levels += [element.places] * length
         if not places:
             raise StudyError("space", "knobs", None, "at least one thing to choose")
-        self.places = np.array(places, dtype=np.int64)
+        self.places, self.levels = np.array(places, dtype=np.int64), np.array(levels, dtype=np.int64)
+        self._orders = [(self.genes(name), knob) for name, knob in self.knobs.items() if isinstance(knob, Order)]
         self._values = {
             name: tuple(knob.element.value(place) for place in range(knob.element.places))
             for name, knob in self.knobs.items()
@@ -179,9 +235,7 @@ class Space:
 
     def genes(self, name: str) -> slice:
         """Return where a knob's genes stand."""
-        knob = self.knobs[name]
-        length = knob.length if isinstance(knob, Vector) else 1
-        return slice(self._start[name], self._start[name] + length)
+        return slice(self._start[name], self._start[name] + gene_count(self.knobs[name]))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -189,7 +243,7 @@ class Space:
     @property
     def size_log10(self) -> float:
         """Decimal logarithm of the number of discrete candidates, genes that do not matter included."""
-        return float(np.log10(np.maximum(self.places, 1)).sum())
+        return float(np.log10(np.maximum(self.levels, 1)).sum())
 
     def active(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
         """Return which genes matter, shape (n, genes)."""
@@ -200,7 +254,7 @@ class Space:
         return active
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return genomes with every gene in range and those that do not matter at 0.
+        """Return genomes with every gene in range, orders as places, and what does not matter at 0.
 
         Parameters
         ----------
@@ -209,11 +263,28 @@ class Space:
         discrete = self.places > 0
         highest = np.where(discrete, self.places - 1, 1)
         inside = np.clip(np.where(discrete, np.round(genomes), genomes), 0, highest)
+        for genes, order in self._orders:
+            inside[:, genes] = order.canonical(genomes[:, genes])
         return np.where(self.active(inside), inside, 0.0)
 
     def random(self, shares: Genomes) -> Genomes:
-        """Return the genomes that uniform shares 0 <= x < 1, shape (n, genes), stand for."""
-        return self.canonical(np.where(self.places > 0, np.floor(shares * self.places), shares))
+        """Return the genomes that uniform shares 0 <= x < 1, shape (n, genes), stand for.
+
+        Shares of an order are the importance of its letters.
+        """
+        drawn = np.where(self.places > 0, np.floor(shares * self.places), shares)
+        for genes, _ in self._orders:
+            drawn[:, genes] = -shares[:, genes]
+        return self.canonical(drawn)
+
+    def picked(self, chosen: Sequence[float]) -> list[float]:
+        """Return the genes that choices out of ``levels`` stand for, one after another, shape (genes,)."""
+        genome = [float(choice) for choice in chosen]
+        for genes, order in self._orders:
+            left = list(range(order.length))
+            for place, choice in enumerate(genome[genes]):
+                genome[genes.start + left.pop(int(choice))] = float(place)
+        return genome
 
     def chosen(self, genomes: Genomes, name: str) -> npt.NDArray[np.int64]:
         """Return the places of a discrete knob's chosen values in many candidates, shape (n, length)."""
@@ -223,19 +294,34 @@ class Space:
         """Return the values a discrete knob's places stand for."""
         knob = self.knobs[name]
         element = knob.element if isinstance(knob, Vector) else knob
+        assert not isinstance(element, Order)  # its values are no list
         return np.array([element.value(place) for place in range(element.places)])
 
     def candidate(self, genome: Sequence[float] | Genomes) -> Candidate:
         """Return the values a genome, shape (genes,), stands for, by knob."""
         genome = np.asarray(genome, dtype=float)
-        chosen: Candidate = {}
-        for name, knob in self.knobs.items():
-            genes = genome[self.genes(name)]
-            if name in self._values:
-                values = self._values[name]
-                chosen[name] = tuple([values[place] for place in genes.astype(int).tolist()])
-            elif isinstance(knob, Vector):
-                chosen[name] = tuple(knob.element.value(gene) for gene in genes)
-            else:
-                chosen[name] = knob.value(genes[0])
-        return chosen
+        return {name: self.value(genome, name) for name in self.knobs}
+
+    def value(self, genome: Genomes, name: str) -> Value | tuple[Value, ...]:
+        """Return the value of one knob of a genome, shape (genes,)."""
+        knob, genes = self.knobs[name], genome[self.genes(name)]
+        if name in self._values:
+            values = self._values[name]
+            return tuple([values[place] for place in genes.astype(int).tolist()])
+        if isinstance(knob, Vector):
+            return tuple(knob.element.value(gene) for gene in genes)
+        return knob.value(genes) if isinstance(knob, Order) else knob.value(genes[0])
+
+    def genome(self, candidate: Mapping[str, object]) -> Genomes:
+        """Return the genome, shape (genes,), that stands for discrete values by knob; genes of other knobs are 0.
+
+        Raises
+        ------
+        ValueError
+            If a value is none that can be chosen.
+        """
+        genome = np.zeros(len(self))
+        for name, value in candidate.items():
+            options, parts = self.options(name).tolist(), value if isinstance(value, tuple) else (value,)
+            genome[self.genes(name)] = [options.index(part) for part in parts]
+        return genome

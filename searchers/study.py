@@ -21,7 +21,7 @@ from searchers.sections import read_problem
 from workloads.errors import InputError, StudyError
 
 LARGEST_POPULATION = 100_000
-MODEL_VERSION = 1  # of what a candidate's quantities are computed from; raised when they change
+MODEL_VERSION = 2  # of what a candidate's quantities are computed from; raised when they change
 UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any other
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
 SECTIONS = (
@@ -68,6 +68,8 @@ class Study:
     problem : Problem
     key : str
         Hash of everything that decides the results; two studies with one key have the same points.
+    oracle_file : str
+        What the oracle reads instead of the study's own file; empty where nothing was given.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Study:
     constraints: tuple[Constraint, ...]
     problem: Problem
     key: str
+    oracle_file: str = ""
 
     def scores(self, outcomes: Sequence[Outcome]) -> tuple[np.ndarray, np.ndarray]:
         """Return what an algorithm is told: objectives to minimise, shape (n, m), and violations, shape (n,)."""
@@ -98,8 +101,8 @@ class Study:
         ]
 
     def feasible(self, outcome: Outcome) -> bool:
-        """Return whether a candidate could be built and run, and meets every constraint."""
-        return bool(outcome.quantities) and self.violation(outcome) == 0.0
+        """Return whether a candidate could be built and run, and meets every constraint wherever it has to."""
+        return bool(outcome.quantities) and not outcome.is_bound and self.violation(outcome) == 0.0
 
     def violation(self, outcome: Outcome) -> float:
         """Return how much a candidate lacks of meeting every constraint; 0 when it meets them."""
@@ -107,23 +110,33 @@ class Study:
 
 
 def read_study(
-    path: str | Path, *, budget: int | None = None, seed: int | None = None, algorithm: str | None = None
+    path: str | Path,
+    *,
+    budget: int | None = None,
+    seed: int | None = None,
+    algorithm: str | None = None,
+    oracle_file: str | None = None,
 ) -> Study:
     """Read and check a study file.
 
     Parameters
     ----------
     path : str or Path
-    budget, seed, algorithm : optional
-        Take the place of the file's.
+    budget, seed, algorithm, oracle_file : optional
+        Take the place of the file's; the last is that of ``[accuracy]``.
 
     Raises
     ------
-    StudyError, ConfigError, WorkloadError
+    StudyError, ConfigError, WorkloadError, OracleError
         Naming the file, the field, its value and what is allowed.
     """
     where = str(path)
     text = read_toml(path)
+    if oracle_file is not None:
+        if not isinstance(text.get("accuracy"), dict):
+            raise StudyError("command line", "--oracle-file", oracle_file, f"[accuracy] in {where}, to read it")
+        oracle_file = str(Path(check_text(where, "oracle_file", oracle_file)).resolve())
+        text["accuracy"]["file"] = oracle_file
     check_keys(text, SECTIONS, where, "")
     settings = section_of(text, "algorithm", where, optional=True)
     check_keys(settings, ("name", "population"), where, "algorithm.")
@@ -151,8 +164,18 @@ def read_study(
     settled |= {"content": problem.content, "presets": problem.searched.content}
     settled |= {"model": MODEL_VERSION, "budget": None, "name": None}
     settled |= {section: text[section] for section in ("workload", "corners", "accuracy") if section in text}
+    if "file" in text.get("accuracy", {}):  # what it holds decides, wherever it lies
+        settled["accuracy"] = text["accuracy"] | {"file": _hash_of_file(text["accuracy"]["file"], where)}
     key = hashlib.sha256(json.dumps(settled).encode()).hexdigest()
+    chosen["oracle_file"] = oracle_file or ""
     return Study(objectives=objectives, constraints=constraints, problem=problem, key=key, **chosen)
+
+
+def _hash_of_file(file: str, where: str) -> str:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError as error:
+        raise StudyError(where, "accuracy.file", file, f"a file that can be read ({error.strerror})") from None
 
 
 def _check_quantities(

@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": ("sweep", "Run machines over grids of parameters and lists of workloads, as a sweep file says."),
     "cosearch": ("cosearch", "Search network, operand widths and machine together, as a study file says."),
     "resume": ("cosearch", "Continue a stopped study or sweep, or raise a study's budget."),
+    "retrain": ("retrain", "Train networks of a study's front, and say what the search has missed."),
     "plot": ("plot", "Draw a study's front, and the roofline and cycle stack of a chosen design."),
     "report": ("report", "Write a study as one HTML page."),
     "capture": ("capture", "Record queries, keys and values of a Hugging Face model in a local folder."),

@@ -33,9 +33,21 @@ def execution_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_budget
 @click.option("--seed", type=click.IntRange(0), help="Root of all randomness, instead of the study's.")
 @click.option("--algorithm", help="Search algorithm, instead of the study's.")
+@click.option(
+    "--oracle-file",
+    type=click.Path(),
+    help="What the study's accuracy oracle reads, instead of the study's file: the published ImageNet predictor's"
+    " weights (.npz), your own table (.csv) or predictor (.onnx).",
+)
 @execution_options
 def cosearch_command(
-    study_file: str, folder: Path, budget: int | None, seed: int | None, algorithm: str | None, **workers: Any
+    study_file: str,
+    folder: Path,
+    budget: int | None,
+    seed: int | None,
+    algorithm: str | None,
+    oracle_file: str | None,
+    **workers: Any,
 ) -> None:
     """Search network, operand widths and machine together, as STUDY_FILE (TOML) says.
 
@@ -46,7 +58,7 @@ def cosearch_command(
     from searchers.study import read_study
     from sextant.studies import keep_study, run_and_show, stop_on_terminate
 
-    study = read_study(study_file, budget=budget, seed=seed, algorithm=algorithm)
+    study = read_study(study_file, budget=budget, seed=seed, algorithm=algorithm, oracle_file=oracle_file)
     execution = read_execution(study_file).with_options(**workers)
     keep_study(study_file, study, folder)
     with stop_on_terminate():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def simulate_command(
     except WorkloadError as error:
         raise error.at(f"{workload}, {error.where}") from None
     if as_json:
-        click.echo(json.dumps({"preset": preset, "workload": workload, **run.report.as_dict()}))
+        click.echo(json.dumps({"preset": preset, "workload": workload, **run.report.as_dict(), **_mapping(run)}))
     else:
         _show(run)
     if folder is not None:
@@ -73,6 +74,14 @@ def simulate_command(
         pictures = [*chosen.draw(opened, run, Path(folder)), *draw_report(run.roofline, run.report, Path(folder))]
         for path in pictures:
             click.echo(f"wrote {path}", err=as_json)
+
+
+def _mapping(run: Run) -> dict[str, Any]:
+    """Return how the layers were laid, and how many mappings were decided and computed, where they were searched."""
+    if run.effort is None:
+        return {}
+    layers = [run.describe(index) for index in range(len(run.report.layers))]
+    return {"mapping": {**asdict(run.effort), "proven_best": True, "layers": layers}}
 
 
 def _configuration(
@@ -146,6 +155,7 @@ def _show(run: Run) -> None:
         ("energy [mJ]", energy),
         ("area [mm²]", area),
         *((name.replace("_", " "), f"{value:.2%}") for name, value in report.quality.items()),
+        *([("mappings", run.effort.describe())] if run.effort else []),
     ):
         total.add_row(escape(name), escape(value))
     if report.layers and "rows" in report.counters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import click
 
+from searchers.corners import summary
 from searchers.evaluation.execution import Execution
 from searchers.pictures.figures import draw_report, draw_study
-from searchers.quantities import QUANTITIES
+from searchers.quantities import QUANTITIES, SIGMA
 from searchers.run import Progress, run_study
 from searchers.storage.kept import OPTIONS, STUDY_COPY, SWEEP_COPY, kept_study
 from searchers.storage.results import FRONT, RESULTS, fingerprint, reproduce, write_results
@@ -57,7 +59,10 @@ def raise_budget(folder: Path, budget: int | None) -> Study:
 
 def keep_options(study: Study, folder: Path) -> None:
     """Write the options a study is run with."""
-    write_whole(folder / OPTIONS, f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n')
+    text = f'budget = {study.budget}\nseed = {study.seed}\nalgorithm = "{study.algorithm}"\n'
+    if study.oracle_file:
+        text += f"oracle_file = {json.dumps(study.oracle_file, ensure_ascii=False)}\n"
+    write_whole(folder / OPTIONS, text)
 
 
 @contextmanager
@@ -96,6 +101,8 @@ def run_and_show(study: Study, folder: Path, workers: Execution) -> None:
     run = study.problem.run(front[chosen].genome)
     pictures = [*draw_study(study, points, folder), *draw_report(run.roofline, run.report, folder)]
     click.echo(f"\n★ again: {again}")
+    if study.problem.prunes:
+        click.echo(f"corners:  {summary(study, points)}")
     click.echo(f"tables:   {folder / RESULTS}  {folder / FRONT}")
     for picture in pictures:
         click.echo(f"picture:  {picture}")
@@ -170,6 +177,8 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
         *study.objectives,
         *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),
     ]
+    if study.problem.provenance and SIGMA not in names:
+        names.append(SIGMA)
     for heading in ("", *(f"{QUANTITIES[name].label}\n\\[{QUANTITIES[name].unit}]" for name in names)):
         table.add_column(heading, justify="right")
     machine = [knob for knob in study.problem.space.knobs if knob.startswith("machine.")]
@@ -184,6 +193,8 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     console.print(table)
     noted = [f"{QUANTITIES[name].label}: {QUANTITIES[name].note}" for name in names if QUANTITIES[name].note]
     console.print("; ".join(["★ nearest to the best of every objective", *noted]))
+    if study.problem.provenance:
+        click.echo(study.problem.provenance)
 
 
 def _mean(widths: object) -> str:

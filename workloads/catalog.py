@@ -67,6 +67,19 @@ _TRANSFORMERS = {
     "gpt2-medium": "GPT-2 medium",
 }
 
+
+def _mobilenet_v1(variant: str, description: str) -> Entry:
+    return Entry(
+        description=f"MobileNetV1 {description}", builder="mobilenet.mobilenet_v1", arguments={"variant": variant}
+    )
+
+
+def _proxyless(name: str, description: str) -> Entry:
+    return Entry(
+        description=f"found by ProxylessNAS for {description}", builder="proxyless.published", arguments={"name": name}
+    )
+
+
 NETWORKS: Mapping[str, Entry] = {
     "alexnet-bitfusion": _bitfusion("alexnet", "AlexNet, regular width", width=1),
     "alexnet-bitfusion-2x": _bitfusion("alexnet", "AlexNet, twice as wide", width=2),
@@ -81,16 +94,42 @@ NETWORKS: Mapping[str, Entry] = {
     "resnet18": Entry(description="ResNet-18 for ImageNet, 1.81 G MACs", builder="resnet.resnet18"),
     "resnet50": Entry(description="ResNet-50 for ImageNet, 4.09 G MACs", builder="resnet.resnet50"),
     "mobilenet_v1": Entry(description="MobileNetV1 1.0 at 224, 569 M MACs", builder="mobilenet.mobilenet_v1"),
+    "mobilenet_v1-0.75": _mobilenet_v1("0.75", "of three quarters of the width, 325 M MACs"),
+    "mobilenet_v1-amc-0.5-flops": _mobilenet_v1("amc-0.5-flops", "pruned by AMC to half of its MACs, 294 M MACs"),
+    "mobilenet_v1-amc-0.5-latency": _mobilenet_v1("amc-0.5-latency", "pruned by AMC to half of its time, 274 M MACs"),
     "mobilenet_v2": Entry(description="MobileNetV2 1.0 at 224, 301 M MACs", builder="mobilenet.mobilenet_v2"),
+    "mobilenet_v2-amc-0.7-flops": Entry(
+        description="MobileNetV2 pruned by AMC to 70 % of its MACs, 211 M MACs", builder="mobilenet.mobilenet_v2_amc"
+    ),
     "proxylessnas": Entry(
         description="ProxylessNAS family with all blocks alike; the largest unless told otherwise",
         builder="proxyless.uniform",
         options={"image_size": int, "kernel": int, "expansion": int},
     ),
+    "proxylessnas-mobile": _proxyless("proxylessnas-mobile", "a telephone, 320 M MACs"),
+    "proxylessnas-mobile-1.4": _proxyless("proxylessnas-mobile-1.4", "a telephone, 1.4 times as wide, 581 M MACs"),
+    "proxylessnas-cpu": _proxyless("proxylessnas-cpu", "a CPU, 439 M MACs"),
+    "proxylessnas-gpu": _proxyless("proxylessnas-gpu", "a GPU, 465 M MACs"),
     "once-for-all": Entry(
         description="Once-for-All family with all blocks alike; the largest unless told otherwise",
         builder="once_for_all.uniform",
         options={"image_size": int, "width": float, "depth": int, "kernel": int, "expansion": int},
+    ),
+    "hat": Entry(
+        description="HAT's Transformers translating one sentence, all layers alike; length=30",
+        builder="hat.uniform",
+        options=dict.fromkeys(
+            (
+                "length",
+                "encoder_embedding",
+                "decoder_embedding",
+                "decoder_layers",
+                "feed_forward",
+                "heads",
+                "attended",
+            ),
+            int,
+        ),
     ),
     "tiny-residual": Entry(
         description="inverted residuals for 8 x 8 digits, really trained; all blocks alike, the largest unless told",

@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 from workloads.errors import WorkloadError
-from workloads.layers import COLUMNS, Layer, LayerTable
+from workloads.layers import COLUMNS, DEFAULTS, Layer, LayerTable
 
-REQUIRED = ("name", *(column for column in COLUMNS if column != "reads_input"))
+REQUIRED = ("name", *(column for column in COLUMNS if column not in DEFAULTS))
 SURPLUS = "cells beyond the headings"
 LARGEST_FILE_BYTES = 64 * 2**20
 
@@ -19,8 +19,8 @@ def read_layers(path: str | Path) -> LayerTable:
     Parameters
     ----------
     path : str or Path
-        CSV with a heading; columns ``name`` and ``workloads.layers.COLUMNS``, where ``reads_input`` may be
-        missing (0). Further columns are ignored.
+        CSV with a heading; columns ``name`` and ``workloads.layers.COLUMNS``, where ``reads_input`` (0)
+        and ``dilation`` (1) may be missing. Further columns are ignored.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _layer(where: str, row: dict[str, str]) -> Layer:
     fields: dict[str, int] = {}
     for column in COLUMNS[1:]:
         text = row.get(column)
-        if column == "reads_input" and text in (None, ""):
+        if column in DEFAULTS and text in (None, ""):
             continue
         try:
             fields[column] = int(text or "")

@@ -7,7 +7,7 @@ search changes the bits of, and what a kernel reads, so there is one form and no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -19,11 +19,12 @@ KINDS = ("conv", "depthwise", "linear", "matmul")
 
 # Columns of the integer table, in this order; kernels index rows with them.
 KIND, BATCH, IN_H, IN_W, IN_C, OUT_H, OUT_W, OUT_C = range(8)
-KERNEL_H, KERNEL_W, STRIDE, GROUPS, ACT_BITS, WGT_BITS, READS_INPUT = range(8, 15)
+KERNEL_H, KERNEL_W, STRIDE, GROUPS, ACT_BITS, WGT_BITS, READS_INPUT, DILATION = range(8, 16)
 COLUMNS = (
     "kind", "batch", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c",
-    "kernel_h", "kernel_w", "stride", "groups", "act_bits", "wgt_bits", "reads_input",
+    "kernel_h", "kernel_w", "stride", "groups", "act_bits", "wgt_bits", "reads_input", "dilation",
 )  # fmt: skip
+DEFAULTS = {"reads_input": 0, "dilation": 1}  # of columns that a file may leave out
 
 LARGEST_DIMENSION = 2**20
 WIDEST_OPERAND_BITS = 32
@@ -41,7 +42,8 @@ class Layer:
     kind : str
         ``conv``, ``depthwise``, ``linear`` or ``matmul`` (both operands are activations).
     batch : int
-        Images processed together.
+        Images processed together. They share weights, and so the right-hand operand of a matmul; where each has its
+        own, images are groups (``LayerTable.images_as_groups``, which ``workloads.source.open_layers`` sees to).
     in_h, in_w, in_c, out_h, out_w, out_c : int
         Input and output feature map of one image [elements]. A linear layer maps in_c to out_c for every element
         of its map, 1 x 1 for a flattened image, tokens x 1 for a sequence; a matmul of
@@ -52,6 +54,8 @@ class Layer:
         Width of the streamed operand and of the stationary one [bits], 1..32.
     reads_input : int
         1 when the layer reads the network's input directly.
+    dilation : int
+        Distance of a window's taps [elements]. The elements between them belong to the input it covers.
 
     Raises
     ------
@@ -74,7 +78,8 @@ class Layer:
     groups: int = 1
     act_bits: int = 8
     wgt_bits: int = 8
-    reads_input: int = 0
+    reads_input: int = DEFAULTS["reads_input"]
+    dilation: int = DEFAULTS["dilation"]
 
     def __post_init__(self) -> None:
         where = f"layer {self.name}"
@@ -102,10 +107,20 @@ class Layer:
 
     def _check_window(self, where: str, axis: str) -> None:
         """Check that the outputs fit the input, padded by less than a window on each side."""
-        size, out, kernel = (getattr(self, f"{part}_{axis}") for part in ("in", "out", "kernel"))
-        most = (size + kernel - 2) // self.stride + 1
+        size, out, reach = (getattr(self, f"{part}_{axis}") for part in ("in", "out", "reach"))
+        most = (size + reach - 2) // self.stride + 1
         if out > most:
             raise WorkloadError(where, f"out_{axis}", out, f"1..{most} for in_{axis} = {size}, stride = {self.stride}")
+
+    @property
+    def reach_h(self) -> int:
+        """Height of what a window covers [elements]."""
+        return (self.kernel_h - 1) * self.dilation + 1
+
+    @property
+    def reach_w(self) -> int:
+        """Width of what a window covers [elements]."""
+        return (self.kernel_w - 1) * self.dilation + 1
 
     @property
     def macs(self) -> int:
@@ -133,7 +148,7 @@ class LayerTable:
     name : str
         What reports and plots call the network.
     layer_names : tuple of str, length n
-    values : ndarray of int64, shape (n, 15)
+    values : ndarray of int64, shape (n, 16)
         One row a layer, columns as ``COLUMNS``; read only. ``LayerTable.of`` builds it from checked layers.
     """
 
@@ -221,6 +236,18 @@ class LayerTable:
             raise WorkloadError(self.name, "batch", batch, f"at most {MOST_MACS} multiply-accumulates a layer")
         return table
 
+    def images_as_groups(self) -> LayerTable:
+        """Return the same layers with the images of every matmul as groups: each has its own right-hand operand.
+
+        Raises
+        ------
+        WorkloadError
+            If a matmul then has more channels than a layer may have.
+        """
+        if not ((self.values[:, KIND] == KINDS.index("matmul")) & (self.values[:, BATCH] > 1)).any():
+            return self
+        return LayerTable.of(self.name, map(_images_as_groups, self.layers()))
+
     def check_widths(self, widest_bits: int, machine: str) -> None:
         """Check that a machine can multiply the operands.
 
@@ -243,3 +270,10 @@ class LayerTable:
         window = column[KERNEL_H] * column[KERNEL_W] * (column[IN_C] // column[GROUPS])
         macs: IntArray = column[BATCH] * column[OUT_H] * column[OUT_W] * column[OUT_C] * window
         return macs
+
+
+def _images_as_groups(layer: Layer) -> Layer:
+    if layer.kind != "matmul":
+        return layer
+    batch = layer.batch
+    return replace(layer, batch=1, groups=batch * layer.groups, in_c=batch * layer.in_c, out_c=batch * layer.out_c)

@@ -6,7 +6,7 @@ back the name of the map they made; ``Network.table`` lowers the graph to the ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
@@ -223,8 +223,7 @@ class Network:
         table = LayerTable.of(self.name, layers)
         if batch is not None:
             table = table.with_batch(batch)
-        if any(layer.kind == "matmul" for layer in layers):
-            table = LayerTable.of(self.name, map(_images_as_groups, table.layers()))
+        table = table.images_as_groups()
         return table.with_bits(
             table.values[:, ACT_BITS] if act_bits is None else act_bits,
             table.values[:, WGT_BITS] if wgt_bits is None else wgt_bits,
@@ -245,11 +244,3 @@ class Network:
         if out < 1:
             raise WorkloadError(f"{self.name}, {name}", "kernel", kernel, f"1..{size + 2 * padding} on a map of {size}")
         return out
-
-
-def _images_as_groups(layer: Layer) -> Layer:
-    """Return a product of two maps with the images of a batch as groups; other layers as they are."""
-    if layer.kind != "matmul":
-        return layer
-    batch = layer.batch
-    return replace(layer, batch=1, groups=batch * layer.groups, in_c=batch * layer.in_c, out_c=batch * layer.out_c)

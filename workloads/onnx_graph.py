@@ -2,7 +2,7 @@
 
 Widths come from integer tensors: what a DequantizeLinear or an integer operator reads. Operands that no quantization
 describes count as 8 bits, as in the networks that are built in. A transposed convolution counts as the product it
-is, input pixels by window times output channels; a dilated window as a dense one with as many taps.
+is, input pixels by window times output channels.
 """
 
 from __future__ import annotations
@@ -174,6 +174,7 @@ class _Graph:
             act_bits=self._bits.get(data, BITS),
             wgt_bits=self._bits.get(weight, BITS),
             reads_input=int(data in self._given),
+            dilation=_dilation(node, window[2:]),
         )
         return layer, self._weights(weight, *node.input[2:3] if node.op_type == "Conv" else ())
 
@@ -274,12 +275,21 @@ def _attribute(node: Any, name: str, default: int) -> int:
 
 def _stride(node: Any, made: tuple[int, ...]) -> int:
     """Return the step of a window, which has to be one in all directions it moves."""
-    given = [list(attribute.ints) for attribute in node.attribute if attribute.name == "strides"]
-    strides = given[0] if given and given[0] else [1] * len(made)
-    steps = {step for step, size in zip(strides, made, strict=False) if size > 1}
-    if len(steps) > 1:
-        raise _UnsupportedError(f"{node.op_type} of strides {strides}")
-    return int(steps.pop() if steps else strides[0])
+    return _in_all_directions(node, "strides", made)
+
+
+def _dilation(node: Any, window: tuple[int, ...]) -> int:
+    """Return the distance of a window's taps, which has to be one in all directions it has more than one."""
+    return _in_all_directions(node, "dilations", window)
+
+
+def _in_all_directions(node: Any, name: str, sizes: tuple[int, ...]) -> int:
+    given = [list(attribute.ints) for attribute in node.attribute if attribute.name == name]
+    values = given[0] if given and given[0] else [1] * len(sizes)
+    told_apart = {value for value, size in zip(values, sizes, strict=False) if size > 1}
+    if len(told_apart) > 1:
+        raise _UnsupportedError(f"{node.op_type} of {name} {values}")
+    return int(told_apart.pop() if told_apart else values[0])
 
 
 def _check_maps(node: Any, *shapes: tuple[int, ...]) -> None:

@@ -79,7 +79,7 @@ def _table(opened: LayerTable | Network, lowering: Mapping[str, int]) -> LayerTa
     """Return the layers with the batch and the widths that were asked for."""
     if isinstance(opened, Network):
         return opened.table(**lowering)
-    table = opened.with_batch(lowering["batch"]) if "batch" in lowering else opened
+    table = (opened.with_batch(lowering["batch"]) if "batch" in lowering else opened).images_as_groups()
     return table.with_bits(
         lowering.get("act_bits", table.values[:, ACT_BITS]), lowering.get("wgt_bits", table.values[:, WGT_BITS])
     )

@@ -66,6 +66,8 @@ def _layer(where: str, name: str, names: frozenset[str], sizes: Mapping[str, Any
     w_step, h_step, w_dilation, h_dilation = (_whole(where, key, sizes.get(key, 1)) for key in COEFFICIENTS)
     if w_step != h_step and 1 not in (size["P"], size["Q"]):
         raise WorkloadError(where, "Hstride", h_step, f"Wstride = {w_step}")
+    if w_dilation != h_dilation and 1 not in (size["R"], size["S"]):
+        raise WorkloadError(where, "Hdilation", h_dilation, f"Wdilation = {w_dilation}")
     depthwise, groups = "M" not in names, size.get("G", 1)
     if depthwise:
         groups *= size["C"]
@@ -83,6 +85,7 @@ def _layer(where: str, name: str, names: frozenset[str], sizes: Mapping[str, Any
         kernel_w=size["R"],
         stride=h_step if size["P"] == 1 else w_step,
         groups=groups,
+        dilation=h_dilation if size["R"] == 1 else w_dilation,
     )
 
 

@@ -178,11 +178,12 @@ def _windows(layer: Layer, activations: Values) -> Values:
     """Return a view of every output's window, shape (batch, out_h, out_w, in_c, kernel_h, kernel_w)."""
     spans = []
     for axis in ("h", "w"):
-        covered = (getattr(layer, f"out_{axis}") - 1) * layer.stride + getattr(layer, f"kernel_{axis}")
+        covered = (getattr(layer, f"out_{axis}") - 1) * layer.stride + getattr(layer, f"reach_{axis}")
         missing = max(0, covered - int(getattr(layer, f"in_{axis}")))
         spans.append((missing // 2, missing - missing // 2))
     padded = np.pad(activations, ((0, 0), *spans, (0, 0)))
-    kernel = (layer.kernel_h, layer.kernel_w)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))
-    strided: Values = windows[:, :: layer.stride, :: layer.stride][:, : layer.out_h, : layer.out_w]
-    return strided
+    reach = (layer.reach_h, layer.reach_w)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
+    strided = windows[:, :: layer.stride, :: layer.stride][:, : layer.out_h, : layer.out_w]
+    taps: Values = strided[..., :: layer.dilation, :: layer.dilation]
+    return taps

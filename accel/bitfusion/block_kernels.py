@@ -29,6 +29,8 @@ from accel.bitfusion.kernels import (
     P_IM2COL,
     P_KERNEL_H,
     P_KERNEL_W,
+    P_REACH_H,
+    P_REACH_W,
     P_STRIDE,
     P_WGT_BITS,
     PROBLEM_COLUMNS,
@@ -78,7 +80,7 @@ def lay_block(layer, machine, mapping, out_bits, block):
 
     Contract
     --------
-    layer    : int64[15], machine : int64[MACHINE_COLUMNS], mapping : int64[MAPPING_COLUMNS]
+    layer    : int64[16], machine : int64[MACHINE_COLUMNS], mapping : int64[MAPPING_COLUMNS]
     out_bits : width at which finished outputs leave
     block    : int64[BLOCK_COLUMNS]  written
     """
@@ -182,11 +184,11 @@ def activation_bits(block, index):
     if not first_of_region(block, index, ACTIVATIONS, activations_follow(block)):
         return 0
     w, h = size_of(block, index, LOOP_W), size_of(block, index, LOOP_H)
-    kernel_w, kernel_h, stride = block[P_KERNEL_W], block[P_KERNEL_H], block[P_STRIDE]
     if block[P_IM2COL]:
-        pixels = w * h * kernel_w * kernel_h
+        pixels = w * h * block[P_KERNEL_W] * block[P_KERNEL_H]
     else:
-        pixels = (kernel_w + (w - 1) * min(stride, kernel_w)) * (kernel_h + (h - 1) * min(stride, kernel_h))
+        reach_w, reach_h, stride = block[P_REACH_W], block[P_REACH_H], block[P_STRIDE]
+        pixels = (reach_w + (w - 1) * min(stride, reach_w)) * (reach_h + (h - 1) * min(stride, reach_h))
     channels = size_of(block, index, LOOP_OC if block[P_DEPTHWISE] else LOOP_IC)
     return pixels * channels * size_of(block, index, LOOP_B) * block[P_ACT_BITS]
 

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from accel.config import Number, OneOf, Switch, Whole, check_fields, limited
+from accel.mapping import MAPPINGS, PUBLISHED
 from accel.technology import BANK_BYTES, MemoryBank, fusion_array, sram_bank
 from workloads.errors import ConfigError
 from workloads.layers import IntArray
@@ -19,7 +20,6 @@ from workloads.units import BITS_PER_BYTE
 
 LARGEST_BUFFER_BYTES = 2**28
 MODELS = ("published", "cycle")
-MAPPINGS = ("published", "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Config:
     model: str = limited(OneOf(MODELS), "published")
     dram_channels: int = limited(Whole(1, 64), 3)
     dram_burst_bytes: int = limited(Whole(1, 4096), 64)
-    mapping: str = limited(OneOf(MAPPINGS), "published")
+    mapping: str = limited(OneOf(MAPPINGS), PUBLISHED)
 
     def __post_init__(self) -> None:
         check_fields(self, "bitfusion")

@@ -232,7 +232,7 @@ def network_cycles(layers, machines, machine_of, mappings, out_bits, step_by_ste
 
     Contract
     --------
-    layers     : int64[n, 15]
+    layers     : int64[n, 16]
     machines   : int64[m, MACHINE_COLUMNS]
     machine_of : int64[n]  row of ``machines`` each layer runs on
     mappings   : int64[n, MAPPING_COLUMNS]  tiles that fit half the buffers

@@ -17,6 +17,7 @@ from accel.jit import kernel
 from workloads.layers import (
     ACT_BITS,
     BATCH,
+    DILATION,
     GROUPS,
     IN_C,
     KERNEL_H,
@@ -42,6 +43,10 @@ MACHINE_COLUMNS = 12
 # The five tiled loops. A mapping's row holds their tile sizes, then the index of the loop order.
 LOOPS = ("b", "w", "h", "ic", "oc")
 LOOP_B, LOOP_W, LOOP_H, LOOP_IC, LOOP_OC = range(5)
+# Which loops index an operand; a depthwise layer's activations have the channels of its outputs.
+OF_WEIGHTS = np.array((False, False, False, True, True))
+OF_ACTIVATIONS = np.array((True, True, True, True, False))
+OF_OUTPUTS = np.array((True, True, True, False, True))
 ORDER = 5
 MAPPING_COLUMNS = 6
 ORDERS = np.array(list(permutations(range(5))), dtype=np.int64)  # outermost loop first
@@ -62,7 +67,8 @@ WIDEST_BITS = 16
 P_B, P_W, P_H, P_IC, P_OC = range(5)  # sizes of the five loops, in the order of LOOPS
 P_KERNEL_W, P_KERNEL_H, P_STRIDE, P_ACT_BITS, P_WGT_BITS = range(5, 10)
 P_GROUPS, P_DEPTHWISE, P_IM2COL, P_LANES, P_PASSES = range(10, 15)
-PROBLEM_COLUMNS = 15
+P_REACH_W, P_REACH_H = range(15, 17)  # what a window covers of the map
+PROBLEM_COLUMNS = 17
 
 
 @kernel
@@ -91,6 +97,8 @@ def pose(layer, machine, problem):
         layer[KERNEL_H],
         layer[STRIDE],
     )
+    problem[P_REACH_W] = (layer[KERNEL_W] - 1) * layer[DILATION] + 1
+    problem[P_REACH_H] = (layer[KERNEL_H] - 1) * layer[DILATION] + 1
     problem[P_ACT_BITS], problem[P_WGT_BITS] = layer[ACT_BITS], layer[WGT_BITS]
     problem[P_GROUPS] = 1 if depthwise else layer[GROUPS]
     problem[P_DEPTHWISE] = depthwise
@@ -102,14 +110,13 @@ def pose(layer, machine, problem):
 @kernel
 def footprints(problem, machine, b, w, h, ic, oc):
     """Bits a tile occupies: weights, activations, outputs (as accumulators)."""
-    kernel_w, kernel_h, stride = problem[P_KERNEL_W], problem[P_KERNEL_H], problem[P_STRIDE]
-    window = kernel_w * kernel_h
+    window, stride = problem[P_KERNEL_W] * problem[P_KERNEL_H], problem[P_STRIDE]
     channels = oc if problem[P_DEPTHWISE] else ic
     weights = ceil_div(window * ic, problem[P_LANES]) * problem[P_LANES] * oc * problem[P_WGT_BITS]
     if problem[P_IM2COL]:
         pixels = w * h * window
     else:
-        pixels = (kernel_w + (w - 1) * stride) * (kernel_h + (h - 1) * stride)
+        pixels = (problem[P_REACH_W] + (w - 1) * stride) * (problem[P_REACH_H] + (h - 1) * stride)
     activations = pixels * channels * b * problem[P_ACT_BITS]
     columns = machine[UNITS_COLUMNS]
     outputs = w * h * ceil_div(oc, columns) * columns * b * ACCUMULATOR_BITS
@@ -211,7 +218,7 @@ def layer_cost(layer, machine, mapping, counters):
 
     Contract
     --------
-    layer    : int64[15]  as ``workloads.layers.COLUMNS``
+    layer    : int64[16]  as ``workloads.layers.COLUMNS``
     machine  : int64[MACHINE_COLUMNS]
     mapping  : int64[MAPPING_COLUMNS]  tiles that fit half the buffers, and an index into ORDERS
     counters : int64[10]  written, as ``COUNTERS``
@@ -223,14 +230,11 @@ def layer_cost(layer, machine, mapping, counters):
     for loop in range(5):
         tiles[loop] = ceil_div(problem[loop], mapping[loop])
     order = ORDERS[mapping[ORDER]]
-    reads_channel = np.array((True, True, True, True, False))
-    writes_channel = np.array((True, True, True, False, True))
-    of_weights = np.array((False, False, False, True, True))
-    of_activations = writes_channel if problem[P_DEPTHWISE] else reads_channel
+    of_activations = OF_OUTPUTS if problem[P_DEPTHWISE] else OF_ACTIVATIONS
     tile_wgt, tile_act, tile_out = footprints(problem, machine, b, w, h, ic, oc)
-    wgt, wgt_first = walk(tile_wgt, machine[WBUF_HALF_BITS], of_weights, tiles, order)
+    wgt, wgt_first = walk(tile_wgt, machine[WBUF_HALF_BITS], OF_WEIGHTS, tiles, order)
     act, act_first = walk(tile_act, machine[IBUF_HALF_BITS], of_activations, tiles, order)
-    sums, out_first = walk(tile_out, machine[OBUF_HALF_BITS], writes_channel, tiles, order)
+    sums, out_first = walk(tile_out, machine[OBUF_HALF_BITS], OF_OUTPUTS, tiles, order)
 
     once = tile_out * tiles[LOOP_B] * tiles[LOOP_W] * tiles[LOOP_H] * tiles[LOOP_OC]
     loads, stores, last = sums, sums, out_first
@@ -267,7 +271,7 @@ def network_cost(layers, machines, machine_of, mappings, counters):
 
     Contract
     --------
-    layers     : int64[n, 15]
+    layers     : int64[n, 16]
     machines   : int64[m, MACHINE_COLUMNS]
     machine_of : int64[n]  row of ``machines`` each layer runs on
     mappings   : int64[n, MAPPING_COLUMNS]

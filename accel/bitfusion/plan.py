@@ -9,6 +9,7 @@ import numpy as np
 
 from accel.bitfusion.config import Config
 from accel.bitfusion.kernels import LOOPS, MAPPING_COLUMNS, ORDER, ORDERS, WBUF_HALF_BITS, WIDEST_BITS, oversize
+from accel.mapping import SearchEffort
 from workloads.errors import ConfigError
 from workloads.layers import IntArray, LayerTable
 from workloads.units import BITS_PER_BYTE
@@ -28,10 +29,13 @@ class Plan:
     mappings : ndarray of int64, shape (n, 6)
         Per layer the tile sizes of the loops ``kernels.LOOPS`` (batch, width, height, input and output channels)
         and the index of the loop order in ``kernels.ORDERS``.
+    effort : SearchEffort or None
+        How large the search was, where there was one.
     """
 
     table: LayerTable
     mappings: IntArray
+    effort: SearchEffort | None = None
 
     def __post_init__(self) -> None:
         if self.mappings.shape != (len(self.table), MAPPING_COLUMNS):
@@ -60,7 +64,7 @@ class Stacked:
 
     Attributes
     ----------
-    layers : ndarray of int64, shape (n, 15)
+    layers : ndarray of int64, shape (n, 16)
     machines : ndarray of int64, shape (plans, MACHINE_COLUMNS)
     machine_of : ndarray of int64, shape (n,)
         Row of ``machines`` a layer runs on.

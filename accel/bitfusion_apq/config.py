@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accel.config import Number, Whole, check_fields, limited
-from accel.technology import sram_bank
+from accel.technology import MemoryBank, fusion_array, sram_bank
 from workloads.layers import IntArray
 from workloads.units import BITS_PER_BYTE
 
@@ -82,22 +82,36 @@ PRESETS = {
 }
 
 
+def _banks(config: Config) -> tuple[MemoryBank, MemoryBank, MemoryBank]:
+    """Look up the banks of the three memories, as in the paper: one per fusion unit, per row and per column."""
+    return (
+        sram_bank(config.wbuf_bytes / (config.rows * config.columns), 0, "wbuf_bytes"),
+        sram_bank(config.ibuf_bytes / config.rows, 0, "ibuf_bytes"),
+        sram_bank(config.obuf_bytes / config.columns, 1, "obuf_bytes"),
+    )
+
+
 @cache
 def unit_energies(config: Config) -> npt.NDArray[np.float64]:
     """Look up the energy of one unit of every counter [pJ], in the order of ``kernels.COUNTERS``.
-
-    Banks as in the paper: a weight bank per fusion unit, an input bank per row, an output bank per column.
 
     Raises
     ------
     ConfigError
         If a bank is of a size the technology tables cannot answer.
     """
-    banks = (
-        sram_bank(config.wbuf_bytes / (config.rows * config.columns), 0, "wbuf_bytes"),
-        sram_bank(config.ibuf_bytes / config.rows, 0, "ibuf_bytes"),
-        sram_bank(config.obuf_bytes / config.columns, 1, "obuf_bytes"),
-    )
-    buffers = [pj for bank in banks for pj in (bank.read_pj_per_bit, bank.write_pj_per_bit)]
+    buffers = [pj for bank in _banks(config) for pj in (bank.read_pj_per_bit, bank.write_pj_per_bit)]
     static = config.static_pj_per_cycle
     return np.array([config.core_pj_per_cycle + static, *buffers, *[config.dram_pj_per_bit] * 2, static])
+
+
+@cache
+def areas(config: Config) -> dict[str, float]:
+    """Look up the area of every component [mm2], as of ``bitfusion``: the table is of the same chip."""
+    wbuf, ibuf, obuf = _banks(config)
+    return {
+        "core": fusion_array(config.rows, config.columns).area_mm2,
+        "wbuf": wbuf.area_mm2 * config.rows * config.columns,
+        "ibuf": ibuf.area_mm2 * config.rows,
+        "obuf": obuf.area_mm2 * config.columns,
+    }

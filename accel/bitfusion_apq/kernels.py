@@ -42,6 +42,7 @@ from accel.jit import kernel
 from workloads.layers import (
     ACT_BITS,
     BATCH,
+    DILATION,
     GROUPS,
     IN_C,
     KERNEL_H,
@@ -65,7 +66,8 @@ DEPTHWISE_CHANNELS = 8  # that a group of a depthwise layer has at 8 x 8 bits
 # A layer as one group of it meets the machine.
 P_B, P_W, P_H, P_IC, P_OC = range(5)  # sizes of the five loops
 P_KERNEL_W, P_KERNEL_H, P_STRIDE, P_ACT_BITS, P_WGT_BITS, P_GROUPS, P_IM2COL, P_LANES = range(5, 13)
-PROBLEM_COLUMNS = 13
+P_REACH_W, P_REACH_H = range(13, 15)  # what a window covers of the map
+PROBLEM_COLUMNS = 15
 
 # Where a tile's bits stand: as charged, then as they fill a buffer.
 WEIGHTS, ACTIVATIONS, OUTPUTS, FILL = 0, 1, 2, 3
@@ -86,6 +88,8 @@ def pose(layer, machine, problem):
     products = macs_per_unit(layer[ACT_BITS], layer[WGT_BITS])
     problem[P_B], problem[P_W], problem[P_H] = layer[BATCH], layer[OUT_W], layer[OUT_H]
     problem[P_KERNEL_W], problem[P_KERNEL_H], problem[P_STRIDE] = layer[KERNEL_W], layer[KERNEL_H], layer[STRIDE]
+    problem[P_REACH_W] = (layer[KERNEL_W] - 1) * layer[DILATION] + 1
+    problem[P_REACH_H] = (layer[KERNEL_H] - 1) * layer[DILATION] + 1
     problem[P_ACT_BITS], problem[P_WGT_BITS] = layer[ACT_BITS], layer[WGT_BITS]
     problem[P_IM2COL], problem[P_LANES] = layer[READS_INPUT], machine[ROWS] * products
     if layer[KIND] == DEPTHWISE_KIND:
@@ -109,14 +113,13 @@ def reduction_steps(problem, channels):
 def tile_bits(problem, machine, mapping, bits):
     """Write what a tile takes [bits]: int64[6], its three operands as charged and as they fill a buffer."""
     b, w, h, ic, oc = mapping[0], mapping[1], mapping[2], mapping[3], mapping[4]
-    kernel_w, kernel_h, stride = problem[P_KERNEL_W], problem[P_KERNEL_H], problem[P_STRIDE]
+    window, stride = problem[P_KERNEL_W] * problem[P_KERNEL_H], problem[P_STRIDE]
     lanes, columns = problem[P_LANES], machine[UNITS_COLUMNS]
     padded_ic, padded_oc = ceil_div(ic, lanes) * lanes, ceil_div(oc, columns) * columns
     if problem[P_IM2COL]:
-        pixels = b * w * h * kernel_w * kernel_h
+        pixels = b * w * h * window
     else:
-        pixels = b * (kernel_w + (w - 1) * stride) * (kernel_h + (h - 1) * stride)
-    window = kernel_w * kernel_h
+        pixels = b * (problem[P_REACH_W] + (w - 1) * stride) * (problem[P_REACH_H] + (h - 1) * stride)
     bits[WEIGHTS] = window * ic * oc * problem[P_WGT_BITS]
     bits[ACTIVATIONS] = pixels * ic * problem[P_ACT_BITS]
     bits[OUTPUTS] = b * w * h * oc * ACCUMULATOR_BITS

@@ -9,7 +9,7 @@ import numpy as np
 
 from accel.bitfusion import kernels as bitfusion
 from accel.bitfusion_apq import kernels
-from accel.bitfusion_apq.config import Config, unit_energies
+from accel.bitfusion_apq.config import Config, areas, unit_energies
 from accel.bitfusion_apq.plan import Plan
 from accel.report import Report
 from accel.roofline import ROOF_BITS, Roofline, roof_name
@@ -74,7 +74,7 @@ def _report(config: Config, plan: Plan, index: int, macs: int, counters: IntArra
             "static": cycles * config.static_pj_per_cycle,
             **energy,
         },
-        area_mm2={},
+        area_mm2=areas(config),
         counters=count,
     )
 

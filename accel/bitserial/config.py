@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from accel.config import Number, Whole, check_fields, limited
+from accel.config import Number, OneOf, Whole, check_fields, limited
+from accel.mapping import MAPPINGS, PUBLISHED
 from workloads.layers import IntArray
 
 
@@ -31,6 +32,9 @@ class Config:
         Capacity of each operand's buffer [words of ``depth_bits``]; it has to hold one tile. 1..16777216.
     clock_hz : float
         Clock [Hz].
+    mapping : str
+        Which mappings layers may have: ``published`` (the chunks of HAQ's table, fetched for every pair) or ``all``
+        (chunks of other sizes too, one operand's of which are kept; docs/mapping.md).
     """
 
     tile_rows: int = limited(Whole(1, 256))
@@ -39,6 +43,7 @@ class Config:
     stream_bits_per_cycle: int = limited(Whole(1, 65536))
     buffer_words: int = limited(Whole(1, 2**24))
     clock_hz: float = limited(Number(1e6, 1e10))
+    mapping: str = limited(OneOf(MAPPINGS), PUBLISHED)
 
     def __post_init__(self) -> None:
         check_fields(self, "bitserial")

@@ -10,8 +10,10 @@ import numpy as np
 from accel.bitserial import kernels
 from accel.bitserial.config import Config
 from accel.bitserial.plan import Plan
+from accel.products import K, M, N
 from accel.report import Report
 from accel.roofline import ROOF_BITS, Roofline, roof_name
+from workloads.errors import ConfigError
 from workloads.layers import ACT_BITS, WGT_BITS, IntArray
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
@@ -32,10 +34,16 @@ def estimate(config: Config, plan: Plan) -> Report:
     -------
     Report
         ``energy_pj`` and ``area_mm2`` are empty: nothing is published for them.
+
+    Raises
+    ------
+    ConfigError
+        If a chunk does not fit its buffer, or is not one of whole tiles.
     """
+    _check_chunks(config, plan)
     machine = config.machine_row()
     counters: IntArray = np.zeros((len(plan.table), len(kernels.COUNTERS)), np.int64)
-    kernels.network_cost(plan.table.values, plan.products, machine, counters)
+    kernels.network_cost(plan.table.values, plan.products, plan.mappings, machine, counters)
     macs = plan.table.macs
     binary = macs * plan.table.values[:, ACT_BITS] * plan.table.values[:, WGT_BITS]
     peak = config.tile_rows * config.tile_columns * config.depth_bits
@@ -44,6 +52,30 @@ def estimate(config: Config, plan: Plan) -> Report:
         for index, name in enumerate(plan.table.layer_names)
     )
     return Report.of_layers(layers, name=plan.table.name)
+
+
+def _check_chunks(config: Config, plan: Plan) -> None:
+    depth = -(-plan.products[:, K] // config.depth_bits)
+    operands = (
+        ("rows", kernels.CHUNK_ROWS, M, config.tile_rows, ACT_BITS),
+        ("columns", kernels.CHUNK_COLUMNS, N, config.tile_columns, WGT_BITS),
+    )
+    for name, column, dimension, tile, bits in operands:
+        chunk = plan.mappings[:, column]
+        no_tiles = np.flatnonzero((chunk < tile) | (chunk % tile > 0))
+        words = np.minimum(chunk, plan.products[:, dimension]) * depth * plan.table.values[:, bits]
+        too_large = np.flatnonzero(words > config.buffer_words)
+        if no_tiles.size:
+            where = _where(plan, int(no_tiles[0]))
+            raise ConfigError(where, f"{name} of a chunk", int(chunk[no_tiles[0]]), f"tiles of {tile} {name}")
+        if too_large.size:
+            where, index = _where(plan, int(too_large[0])), int(too_large[0])
+            need = f"at least {words[index]} words for a chunk of {chunk[index]} {name}"
+            raise ConfigError(where, "buffer_words", config.buffer_words, need)
+
+
+def _where(plan: Plan, index: int) -> str:
+    return f"{MACHINE}, layer {plan.table.layer_names[index]} of {plan.table.name}"
 
 
 def _report(config: Config, name: str, counters: IntArray, macs: int, compute_bound: int) -> Report:

@@ -23,6 +23,7 @@ from accel.report import Report
 from accel.roofline import Roofline
 from workloads.layers import (
     BATCH,
+    DILATION,
     GROUPS,
     IN_C,
     KERNEL_H,
@@ -84,9 +85,12 @@ def element_steps(layer: IntArray, mapping: IntArray) -> int:
 
 def _words(layer: IntArray) -> tuple[int, int]:
     """Return the words a layer must read (its weights and the part of its padded inputs that is seen) and write."""
-    stride, groups = int(layer[STRIDE]), int(layer[GROUPS])
+    stride, dilation, groups = int(layer[STRIDE]), int(layer[DILATION]), int(layer[GROUPS])
     height, width = (
-        min((int(layer[out]) - 1) * stride + int(layer[kernel]), int(layer[out]) * int(layer[kernel]))
+        min(
+            (int(layer[out]) - 1) * stride + (int(layer[kernel]) - 1) * dilation + 1,
+            int(layer[out]) * int(layer[kernel]),
+        )
         for out, kernel in ((OUT_H, KERNEL_H), (OUT_W, KERNEL_W))
     )
     window = int(layer[KERNEL_H]) * int(layer[KERNEL_W])

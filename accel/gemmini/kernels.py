@@ -12,7 +12,7 @@ al., MICRO 2023:
 
 from accel.arithmetic import ceil_div
 from accel.jit import kernel
-from workloads.layers import BATCH, GROUPS, IN_C, KERNEL_H, KERNEL_W, KIND, KINDS, OUT_C, OUT_H, OUT_W, STRIDE
+from workloads.layers import BATCH, DILATION, GROUPS, IN_C, KERNEL_H, KERNEL_W, KIND, KINDS, OUT_C, OUT_H, OUT_W, STRIDE
 
 SIDE, SCRATCHPAD_HALF_BYTES, ACCUMULATOR_HALF_SUMS = range(3)
 
@@ -43,14 +43,20 @@ def row_steps(rows, side):
 
 
 @kernel
+def covered(layer, tile):
+    """Return the input pixels that a tile's windows cover."""
+    stride, dilation = layer[STRIDE], layer[DILATION]
+    columns = (tile[TILE_W] - 1) * stride + (tile[TILE_KW] - 1) * dilation + 1
+    return columns * ((tile[TILE_H] - 1) * stride + (tile[TILE_KH] - 1) * dilation + 1)
+
+
+@kernel
 def tile_fits(layer, tile, machine):
     """Return whether a convolution's or product's tile fits half of the memories."""
-    stride = layer[STRIDE]
-    columns = (tile[TILE_W] - 1) * stride + tile[TILE_KW]
-    rows = (tile[TILE_H] - 1) * stride + tile[TILE_KH]
+    pixels = covered(layer, tile)
     weights = tile[TILE_KW] * tile[TILE_KH] * tile[TILE_IC] * tile[TILE_OC]
     sums = tile[TILE_W] * tile[TILE_H] * tile[TILE_OC]
-    operands = rows * columns * tile[TILE_IC] + weights
+    operands = pixels * tile[TILE_IC] + weights
     return operands <= machine[SCRATCHPAD_HALF_BYTES] and sums <= machine[ACCUMULATOR_HALF_SUMS]
 
 
@@ -61,7 +67,7 @@ def count_convolution(layer, tile, side, counters):
     in_c, out_c = layer[IN_C] // layer[GROUPS], layer[OUT_C] // layer[GROUPS]
     calls = layer[BATCH] * ceil_div(layer[OUT_W], w) * ceil_div(layer[OUT_H], h)
     calls *= ceil_div(in_c, ic) * ceil_div(out_c, oc) * ceil_div(layer[KERNEL_W], kw) * ceil_div(layer[KERNEL_H], kh)
-    pixels = ((w - 1) * layer[STRIDE] + kw) * ((h - 1) * layer[STRIDE] + kh)
+    pixels = covered(layer, tile)
     weight_rows = kw * kh * ic
     counters[CALLS] = calls
     counters[STEPS] = calls * h * row_steps(w, side) * kw * kh * ceil_div(ic, side) * ceil_div(oc, side)

@@ -269,14 +269,16 @@ def merge_block(leaves, words, stride, maps, stream, size, bits, node_word, pass
 
 @lean_kernel
 def merge_round(
-    leaves, row, slot, k, b_pointers, b_columns, reload_slot, reload_pointers, reload_columns, bits, node_word, passed,
-    pointers, columns, piece_word, piece_bits, piece_slot, seen, touched, top, words, first_place, maps, stream, size,
+    leaves, first_row, row, slot, k, b_pointers, b_columns, reload_slot, reload_pointers, reload_columns, bits,
+    node_word, passed, pointers, columns, piece_word, piece_bits, piece_slot, seen, touched, top, words, first_place,
+    maps, stream, size,
 ):  # fmt: skip
     """Merge one round; return how many elements come out.
 
     Contract
     --------
     leaves                : int                     slots of the tree; node 1 is the root, 2i and 2i + 1 are below i
+    first_row             : int                     of the rows that are merged
     row, slot, k          : int32[elements]         from ``order_elements``
     reload_slot           : int64[reloads]          the slot of each stream that was read back
     reload_pointers       : int64[reloads, rows + 1]   where its rows begin in ``reload_columns``
@@ -291,7 +293,7 @@ def merge_round(
     e, elements, first_slot = ZERO, np.uint64(len(row)), np.uint64(leaves)
     for i in range(len(pointers) - 1):
         pieces = ZERO
-        while e < elements and row[e] == i:
+        while e < elements and row[e] == first_row + i:
             b_row, its_slot = np.uint64(k[e]), np.uint64(slot[e])
             begin, end = b_pointers[b_row], b_pointers[b_row + ONE]
             size[first_slot + its_slot] += end - begin

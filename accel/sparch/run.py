@@ -84,6 +84,7 @@ class Run:
         self.rows[1:, prefetch_kernels.FIRST_LINE] = np.cumsum(self.pieces)
         self.rows[:, prefetch_kernels.BEGIN] = b.indptr
         self.rows[-1, [int(prefetch_kernels.OLDER), int(prefetch_kernels.NEWER)]] = b.shape[0]
+        self._forget(slice(None))
         self.placed = np.array([0, 0, config.prefetch_lines])
         self.b_base = self._aligned((1 + int(plan.addresses.max(initial=-1))) * config.element_bytes)
         self.free_address = self.b_base + self._aligned(b.nnz * config.element_bytes)
@@ -214,9 +215,6 @@ class Run:
         config, rows = self.config, self.rows
         records = np.empty((int(self.pieces[stream.k].sum()), 1 << timing_kernels.UNIT_SHIFT), np.int32)
         first = np.empty(len(stream.slot_reloads), np.int32)
-        in_buffer = rows[:, prefetch_kernels.RESIDENT] > 0
-        rows[:, prefetch_kernels.KNOWN] = np.where(in_buffer, prefetch_kernels.LISTED, prefetch_kernels.HELD)
-        rows[:, prefetch_kernels.LAST_USER] = rows[:, prefetch_kernels.UPCOMING] = prefetch_kernels.NOWHERE
         lines = int(rows[-1, prefetch_kernels.FIRST_LINE]) << prefetch_kernels.LINE_SHIFT
         self.placed[:2] = 0
         prefetch_kernels.place_units(
@@ -225,8 +223,16 @@ class Run:
             np.full(lines, prefetch_kernels.NOWHERE, np.int32), np.empty(len(stream.k), np.int32),
             np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64), records.ravel(), first, self.placed,
         )  # fmt: skip
+        self._forget(stream.k if len(stream.k) < len(rows) else slice(None))
         found, missed, _ = self.placed.tolist()
         return Units(records, first, found, missed)
+
+    def _forget(self, used: Indices | slice) -> None:
+        """Leave of a round, for the next one, which of the rows of B that it used are in the buffer."""
+        rows = self.rows
+        in_buffer = rows[used, prefetch_kernels.RESIDENT] > 0
+        rows[used, prefetch_kernels.KNOWN] = np.where(in_buffer, prefetch_kernels.LISTED, prefetch_kernels.HELD)
+        rows[used, prefetch_kernels.LAST_USER] = rows[used, prefetch_kernels.UPCOMING] = prefetch_kernels.NOWHERE
 
     def _marks(self, stream: Stream) -> IndexArray:
         """Return after how many elements of the result cycles are measured, and are not any more, in turn."""

@@ -48,7 +48,6 @@ from accel.sparch.tree_kernels import (
     ONE,
     PART,
     ROOM,
-    ROOT_COUNT,
     SIX,
     TWO,
     USED,
@@ -275,7 +274,7 @@ def run_round(
             writes -= 1
             progress = True
             note_root(tree)
-        root_count, coming = np.int64(tree[ROOT_COUNT]), np.int64(tree[COMING])
+        root_count, coming = np.int64(held(ONE, COUNT, tree)), np.int64(tree[COMING])
         if root_count >= out_block or (coming == 0 and root_count > 0):
             n = min(out_block, root_count)
             last = (writes_first + writes) % write_ring
@@ -284,7 +283,7 @@ def run_round(
             writes += 1
             written += 1
             root_count -= n
-            tree[ROOT_COUNT] = np.uint64(root_count)
+            add(ONE, COUNT, ~np.uint64(n) + ONE, tree)  # less
             note_root(tree)
             progress = True
         # 4. Multipliers.

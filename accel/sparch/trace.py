@@ -36,6 +36,32 @@ class Elements:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Partial:
+    """Where the result of a round has elements, in those of its rows that it can have some in.
+
+    Attributes
+    ----------
+    first : int
+        The first of these rows.
+    pointers : ndarray of int64, shape (rows + 1,)
+    columns : ndarray of int32, shape (elements,)
+    """
+
+    first: int
+    pointers: IndexArray
+    columns: Indices
+
+    @property
+    def end(self) -> int:
+        """The row after the last one."""
+        return self.first + len(self.pointers) - 1
+
+    def pointers_of(self, first: int, end: int) -> IndexArray:
+        """Return the pointers of more rows; those that are not its own have no elements."""
+        return np.pad(self.pointers, (self.first - first, end - self.end), mode="edge")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RoundTrace:
     """One round, merged.
 
@@ -120,9 +146,9 @@ def _merge(plan: Plan) -> Trace:
         position, k,
     )  # fmt: skip
     scratch = _scratch(plan.leaves_per_round, b.shape[1], most)
-    results: dict[int, tuple[IndexArray, Indices]] = {}
+    results: dict[int, Partial] = {}
     rounds = []
-    out = (np.zeros(a.shape[0] + 1, np.int64), np.empty(0, np.int32))
+    out = Partial(0, np.zeros(1, np.int64), np.empty(0, np.int32))
     for index, inputs in enumerate(plan.rounds):
         reloaded = [results.pop(int(number)) for number in inputs[inputs >= plan.leaves]]
         of_round = slice(end[index] - of_rounds[index], end[index])
@@ -130,30 +156,31 @@ def _merge(plan: Plan) -> Trace:
         round_trace, out = _merge_round(plan, inputs, reloaded, elements_of, scratch)
         rounds.append(round_trace)
         results[plan.leaves + index] = out
-    pointers, columns = out
-    return Trace(tuple(rounds), pointers.astype(np.int32) if pointers[-1] <= LARGEST_POINTER else pointers, columns)
+    pointers = out.pointers_of(0, a.shape[0])
+    return Trace(tuple(rounds), pointers.astype(np.int32) if pointers[-1] <= LARGEST_POINTER else pointers, out.columns)
 
 
 def _merge_round(
-    plan: Plan, inputs: IndexArray, reloaded: list[tuple[IndexArray, Indices]], elements: Elements,
-    scratch: tuple[npt.NDArray[Any], ...],
-) -> tuple[RoundTrace, tuple[IndexArray, Indices]]:  # fmt: skip
-    b, leaves, rows = plan.product.b, plan.leaves_per_round, plan.product.a.shape[0]
+    plan: Plan, inputs: IndexArray, reloaded: list[Partial], elements: Elements, scratch: tuple[npt.NDArray[Any], ...]
+) -> tuple[RoundTrace, Partial]:
+    b, leaves = plan.product.b, plan.leaves_per_round
     is_leaf = inputs < plan.leaves
     slot_reloads = np.where(is_leaf, -1, np.cumsum(~is_leaf) - 1)
     sizes = np.zeros(leaves, np.int64)
     sizes[: len(inputs)][is_leaf] = plan.weights[inputs[is_leaf]]
-    sizes[: len(inputs)][~is_leaf] = [len(columns) for _, columns in reloaded]
-    first = np.cumsum([0, *(len(columns) for _, columns in reloaded)])
-    reload_pointers = np.array([pointers for pointers, _ in reloaded]).reshape(-1, rows + 1) + first[:-1, np.newaxis]
+    sizes[: len(inputs)][~is_leaf] = [len(part.columns) for part in reloaded]
+    begin, end = _rows_with_elements(elements.row, reloaded)
+    before = np.cumsum([0, *(len(part.columns) for part in reloaded)])[:-1]
+    reload_pointers = np.array([part.pointers_of(begin, end) for part in reloaded], np.int64)
+    reload_pointers = reload_pointers.reshape(-1, end - begin + 1) + before[:, np.newaxis]
     node_word, words = _node_words(sizes)
     bits = np.zeros(words, np.uint64)
     bits[1 : merge_kernels.LEFT_ONLY_WORDS : 2] = ~np.uint64(0)
     passed = np.zeros(2 * leaves, np.int64)
-    pointers, columns = np.zeros(rows + 1, np.int64), np.empty(int(sizes.sum()), np.int32)
+    pointers, columns = np.zeros(end - begin + 1, np.int64), np.empty(int(sizes.sum()), np.int32)
     merged = merge_kernels.merge_round(
-        leaves, elements.row, elements.slot, elements.k, b.indptr, b.indices, np.flatnonzero(~is_leaf),
-        reload_pointers, np.concatenate([np.empty(0, np.int32), *(columns for _, columns in reloaded)]), bits,
+        leaves, begin, elements.row, elements.slot, elements.k, b.indptr, b.indices, np.flatnonzero(~is_leaf),
+        reload_pointers, np.concatenate([np.empty(0, np.int32), *(part.columns for part in reloaded)]), bits,
         node_word, passed, pointers, columns, *scratch,
     )  # fmt: skip
     if passed[1] != merged or (passed[leaves:] != sizes).any():
@@ -162,9 +189,16 @@ def _merge_round(
     taken[0] = 0
     round_trace = RoundTrace(
         elements.slot, elements.k, elements.position, slot_reloads, inputs[~is_leaf], bits, node_word, taken, passed,
-        pointers[plan.marked_rows],
+        pointers[np.clip(plan.marked_rows - begin, 0, end - begin)],
     )  # fmt: skip
-    return round_trace, (pointers, columns[:merged])
+    return round_trace, Partial(begin, pointers, columns[:merged])
+
+
+def _rows_with_elements(row: Indices, reloaded: list[Partial]) -> tuple[int, int]:
+    """Return the first row that a round's inputs can have elements in, and the one after the last."""
+    first = [*(part.first for part in reloaded), *row[:1].tolist()]
+    end = [*(part.end for part in reloaded), *(row[-1:] + 1).tolist()]
+    return min(first, default=0), max(end, default=0)
 
 
 def _scratch(leaves: int, columns: int, most: int) -> tuple[npt.NDArray[Any], ...]:

@@ -6,6 +6,7 @@ right one's in the high half, so that one operation serves both. Record 0 has th
 
 What mergers need to know of all nodes is one bit for each, of four kinds: bit ``n & 63`` of word
 ``4 * (n >> 6) + kind``. So those of the first six layers are a word of each kind, which ``advance`` has in variables.
+Which nodes can be served no processor can guess: so what follows from it is computed without branches.
 
 Source: Zhang et al., "SpArch", HPCA 2020: merge tree with one merger for each layer.
 """
@@ -27,12 +28,11 @@ FULL, PART, ROOM, DRY = (np.uint64(n) for n in range(4))  # see ``note_window`` 
     OLDEST,  # how many results have left them
     NEWEST,  # and entered them
     NEXT_DUE,  # when the next one leaves
-    ROOT_COUNT,  # elements the root's FIFO holds
-    COMING,  # and those that have not come out of the tree
+    COMING,  # elements that have not come out of the tree
     LEAF_NODE,  # the node of the last layer that was served, 0 for none
-) = (np.uint64(n) for n in range(64, 76))
+) = (np.uint64(n) for n in range(64, 75))
 SERVED = np.uint64(80)  # each layer's node that was served last
-CHOSEN = np.uint64(96)  # scratch: nodes to be served, and whether their whole window is there
+CHOSEN = np.uint64(96)  # scratch: nodes to be served
 NODES = np.uint64(112)  # their records; behind them, what is on its way through the mergers: when it is there, and what
 # Words of a node's record.
 (
@@ -42,8 +42,8 @@ NODES = np.uint64(112)  # their records; behind them, what is on its way through
     LIMIT,  # the most USED may be for what a merger puts out to fit
     AT,  # the bit of the streams of merge bits with its next element; below 64: all come from the left, all leave
     REST,  # elements it has not taken
-    LEAVING,  # elements that leave it with the window
-    SOURCE,  # where in COUNT the input of its next element is: 0 or 32
+    FROM_RIGHT,  # a bit for each element of its window that comes from the right
+    PASSING,  # and for each that leaves it
 ) = (np.uint64(n) for n in range(8))
 RECORD_BITS = np.uint64(3)
 ZERO, ONE, TWO, THREE, FIVE, SIX, HALF, WORD_BITS = (np.uint64(n) for n in (0, 1, 2, 3, 5, 6, 32, 64))
@@ -104,24 +104,26 @@ def first_bits(count):
 def look_at_merge(at, bits, tree):
     """Write what a node takes next: a full window, or the last elements."""
     take = min(tree[WIDTH], tree[at + REST])
-    mask = first_bits(take)
-    where = tree[at + AT]
-    side = next_bits(bits, where, ZERO)
-    from_right = np.uint64(count_ones(side & mask))
-    tree[at + NEED] = (take - from_right) | (from_right << HALF)
-    tree[at + LEAVING] = np.uint64(count_ones(next_bits(bits, where, ONE) & mask))
-    tree[at + SOURCE] = (side & ONE) << FIVE
+    window = first_bits(take)
+    from_right = next_bits(bits, tree[at + AT], ZERO) & window
+    right = np.uint64(count_ones(from_right))
+    tree[at + NEED] = (take - right) | (right << HALF)
+    tree[at + FROM_RIGHT] = from_right
+    tree[at + PASSING] = next_bits(bits, tree[at + AT], ONE) & window
 
 
 @inlined_kernel
-def note_window(node, full, part, tree):
-    """Return the bits of kinds FULL (its whole window is there) and PART (its next element is), a node's renewed."""
+def note_window(node, full, part, small, tree):
+    """Return the bits of kinds FULL (its whole window is there) and PART (its next element is), a node's renewed.
+
+    ``small`` says that all nodes have theirs in one word.
+    """
     at = record(node)
     need, count = tree[at + NEED], tree[at + COUNT]
     some = np.uint64(need != ZERO)
     whole = np.uint64(fits(need, count) == THREE) & some
-    some &= np.uint64((count >> tree[at + SOURCE]) & LOW_HALF != ZERO)
-    if node <= LOW_SIX:
+    some &= np.uint64((count >> ((tree[at + FROM_RIGHT] & ONE) << FIVE)) & LOW_HALF != ZERO)
+    if small or node <= LOW_SIX:
         return with_bits(full, node, ONE, whole), with_bits(part, node, ONE, some)
     word = node >> SIX << TWO
     tree[word + FULL] = with_bits(tree[word + FULL], node, ONE, whole)
@@ -130,9 +132,9 @@ def note_window(node, full, part, tree):
 
 
 @inlined_kernel
-def note_output(node, ones, fit, empty, room, dry, tree):
+def note_output(node, ones, fit, empty, room, dry, small, tree):
     """Return the bits of kinds ROOM (a merger's output fits) and DRY (nothing is there or on its way), renewed."""
-    if node <= LOW_SIX:
+    if small or node <= LOW_SIX:
         return with_bits(room, node, ones, fit), with_bits(dry, node, ones, empty)
     word = node >> SIX << TWO
     tree[word + ROOM] = with_bits(tree[word + ROOM], node, ones, fit)
@@ -144,14 +146,14 @@ def note_output(node, ones, fit, empty, room, dry, tree):
 def enter(fifo, amount, tree):
     """Let elements enter a FIFO below the root, and note what that means for the node it feeds."""
     add(fifo, COUNT, amount, tree)
-    tree[FULL], tree[PART] = note_window(fifo >> ONE, tree[FULL], tree[PART], tree)
+    tree[FULL], tree[PART] = note_window(fifo >> ONE, tree[FULL], tree[PART], False, tree)
 
 
 @inlined_kernel
 def note_root(tree):
     """Note what the root's FIFO has room for, and whether it holds less than a block."""
     tree[ROOM] = with_bits(tree[ROOM], ONE, ONE, np.uint64(held(ONE, USED, tree) <= held(ONE, LIMIT, tree)))
-    tree[DRY] = with_bits(tree[DRY], ONE, ONE, np.uint64(tree[ROOT_COUNT] < tree[BLOCK]))
+    tree[DRY] = with_bits(tree[DRY], ONE, ONE, np.uint64(held(ONE, COUNT, tree) < tree[BLOCK]))
 
 
 @lean_kernel
@@ -159,29 +161,28 @@ def look_everywhere(bits, tree):
     """Look at every node's first window."""
     for node in range(ONE, tree[LEAVES]):
         look_at_merge(record(node), bits, tree)
-        tree[FULL], tree[PART] = note_window(node, tree[FULL], tree[PART], tree)
+        tree[FULL], tree[PART] = note_window(node, tree[FULL], tree[PART], False, tree)
     note_root(tree)
 
 
 @inlined_kernel
-def part_of_window(at, bits, tree):
-    """Return how much of a node's window is there: elements from left and right, in halves, and those that leave."""
-    need, count, where = tree[at + NEED], tree[at + COUNT], tree[at + AT]
-    take = (need & LOW_HALF) + (need >> HALF)
-    side = next_bits(bits, where, ZERO)
-    window = first_bits(take)
-    left, right = min(count & LOW_HALF, LOW_SIX), min(count >> HALF, LOW_SIX)
-    # The first element that is lacking, on either side.
-    lacking = spread_bits(ONE << left, ~side & window) | spread_bits(ONE << right, side & window)
-    got = np.uint64(lowest_one(lacking)) if lacking != ZERO else take
-    mask = first_bits(got)
-    from_right = np.uint64(count_ones(side & mask))
-    return (got - from_right) | (from_right << HALF), np.uint64(count_ones(next_bits(bits, where, ONE) & mask))
+def beyond(count, places):
+    """Return the bit of the first place that so many elements do not reach, none if they reach all."""
+    return spread_bits(np.uint64(count <= LOW_SIX) << (count & LOW_SIX), places)
+
+
+@inlined_kernel
+def there_of_window(at, tree):
+    """Return bits for the elements of a node's window that come before the first one lacking on either side."""
+    need, count, from_right = tree[at + NEED], tree[at + COUNT], tree[at + FROM_RIGHT]
+    window = first_bits((need & LOW_HALF) + (need >> HALF))
+    lacking = beyond(count & LOW_HALF, window & ~from_right) | beyond(count >> HALF, from_right)
+    return window & ((lacking & (~lacking + ONE)) + ALL)  # what is below the lowest one; all, if nothing is lacking
 
 
 @lean_kernel
 def choose_node(layer, last, tree):
-    """Return the node of a layer that its merger serves next, 0 if none can be served; and whether its window is there.
+    """Return the node of a layer that its merger serves next, 0 if none can be served.
 
     Its window, or a part of it, is there, and there is room for what leaves; a part is served only if nothing else can
     be and what the node feeds has nothing.
@@ -204,17 +205,17 @@ def choose_node(layer, last, tree):
                     later = last - base + ONE
                     able = able >> later << later
                 if able != ZERO:
-                    return base + np.uint64(lowest_one(able)), whole
+                    return base + np.uint64(lowest_one(able))
             elif tree[CHOICE] == LOWEST and able != ZERO:
-                return base + np.uint64(lowest_one(able)), whole
+                return base + np.uint64(lowest_one(able))
             while tree[CHOICE] == EMPTIEST and able != ZERO:
                 node = base + np.uint64(lowest_one(able))
                 if best == ZERO or held(node, COUNT, tree) < held(best, COUNT, tree):
                     best = node
                 able &= able - ONE
         if best > ZERO:
-            return best, whole
-    return ZERO, ZERO
+            return best
+    return ZERO
 
 
 @inlined_kernel
@@ -223,10 +224,10 @@ def choose_everywhere(tree):
     to = CHOSEN
     layer, first = ZERO, ONE
     while first < tree[LEAVES]:
-        node, whole = choose_node(layer, tree[SERVED + layer], tree)
+        node = choose_node(layer, tree[SERVED + layer], tree)
         if node != ZERO:
             tree[SERVED + layer] = node
-            tree[to] = node << ONE | whole
+            tree[to] = node
             to += ONE
         layer += ONE
         first += first
@@ -234,27 +235,53 @@ def choose_everywhere(tree):
 
 
 @inlined_kernel
-def choose_in_turn(full, rest, tree):
-    """Do what ``choose_everywhere`` does, for up to six layers and mergers that serve in turn.
+def among(able, full, rest, layer, tree):
+    """Return what ``choose_node`` does, for a layer of a small tree whose mergers serve in turn; one can be served.
 
     ``full`` and ``rest`` have the nodes that can be served by the whole window, or by a part of one.
     """
-    to = CHOSEN
-    able = full | rest
-    while able != ZERO:
-        layer = np.uint64(highest_one(np.uint64(lowest_one(able))))
-        first = ONE << layer
-        of_layer = ((ONE << first) - ONE) << first
-        able &= ~of_layer
-        whole = np.uint64(full & of_layer != ZERO)
-        ready = (full if whole else rest) & of_layer
-        last = tree[SERVED + layer]
-        later = ready >> last >> ONE << ONE << last
-        node = np.uint64(lowest_one(later if later != ZERO else ready))
-        tree[SERVED + layer] = node
-        tree[to] = node << ONE | whole
-        to += ONE
-    return to
+    first = ONE << layer
+    of_layer = ((ONE << first) - ONE) << first
+    ready = full & of_layer
+    ready |= rest & of_layer & (np.uint64(ready != ZERO) + ALL)
+    later = ready & (ALL << tree[SERVED + layer] << ONE)
+    return np.uint64(lowest_one(later | (ready & (np.uint64(later != ZERO) + ALL))))
+
+
+@inlined_kernel
+def serve(node, whole, t, newest, bits, full, part, room, dry, small, tree):
+    """Let a merger take a node's whole window, or what is there of it; return the bits of all kinds."""
+    at = record(node)
+    from_both, passing = tree[at + NEED], tree[at + PASSING]
+    if not whole:
+        there = there_of_window(at, tree)
+        right = np.uint64(count_ones(there & tree[at + FROM_RIGHT]))
+        from_both = (np.uint64(count_ones(there)) - right) | (right << HALF)
+        passing &= there
+    leaving = np.uint64(count_ones(passing))
+    taken = (from_both & LOW_HALF) + (from_both >> HALF)
+    used = tree[at + USED] - from_both
+    where = tree[at + AT]
+    tree[at + COUNT] -= from_both
+    tree[at + USED] = used
+    tree[at + REST] -= taken
+    tree[at + AT] = where + taken * np.uint64(where > LOW_SIX)
+    look_at_merge(at, bits, tree)
+    full, part = note_window(node, full, part, small, tree)
+    child, inner = node << ONE, np.uint64(node << ONE < tree[LEAVES])
+    room, dry = note_output(
+        child, THREE * inner, fits(used, tree[at + LIMIT]) * inner, fits(used, ZERO) * inner, room, dry, small, tree
+    )
+    out, side = record(node >> ONE), (node & ONE) << FIVE
+    pair = tree[out + USED] + (leaving << side)
+    tree[out + USED] = pair
+    used = (pair >> side) & LOW_HALF
+    fit = np.uint64(used <= (tree[out + LIMIT] >> side) & LOW_HALF)
+    room, dry = note_output(node, ONE, fit, np.uint64(used == ZERO), room, dry, small, tree)
+    result = record(tree[LEAVES]) + ((newest & tree[RING]) << ONE)
+    tree[result] = t + tree[LATENCY]
+    tree[result + ONE] = node << HALF | leaving
+    return full, part, room, dry
 
 
 @lean_kernel
@@ -269,54 +296,39 @@ def advance(t, bits, tree):
     """
     full, part, room, dry = tree[FULL], tree[PART], tree[ROOM], tree[DRY]
     results = record(tree[LEAVES])
-    oldest, newest, ring = tree[OLDEST], tree[NEWEST], tree[RING]
-    while oldest != newest and tree[results + ((oldest & ring) << ONE)] <= t:
+    oldest, begun, ring, coming = tree[OLDEST], tree[NEWEST], tree[RING], tree[COMING]
+    while oldest != begun and tree[results + ((oldest & ring) << ONE)] <= t:
         what = tree[results + ((oldest & ring) << ONE) + ONE]
         fifo, amount = what >> HALF, what & LOW_HALF
         oldest += ONE
-        if fifo > ONE:
-            add(fifo, COUNT, amount, tree)
-            full, part = note_window(fifo >> ONE, full, part, tree)
-        else:
-            tree[ROOT_COUNT] += amount
-            tree[COMING] -= amount
-            dry = with_bits(dry, ONE, ONE, np.uint64(tree[ROOT_COUNT] < tree[BLOCK]))
+        add(fifo, COUNT, amount, tree)
+        coming -= amount * np.uint64(fifo == ONE)
+        full, part = note_window(fifo >> ONE, full, part, False, tree)
+    newest, leaf_node = begun, ZERO
+    few = np.uint64(held(ONE, COUNT, tree) < tree[BLOCK])
+    dry = with_bits(dry, ONE, ONE, few)
     if tree[LEAVES] <= WORD_BITS and tree[CHOICE] == ROUND_ROBIN:
-        end = choose_in_turn(full & room, part & dry & room, tree)
+        whole, rest = full & room, part & dry & room
+        able = whole | rest
+        while able != ZERO:
+            layer = np.uint64(highest_one(np.uint64(lowest_one(able))))
+            node = among(able, whole, rest, layer, tree)
+            able &= ALL << (ONE << layer) << (ONE << layer)
+            tree[SERVED + layer] = node
+            full, part, room, dry = serve(
+                node, (whole >> node) & ONE, t, newest, bits, full, part, room, dry, True, tree
+            )
+            newest += ONE
+            leaf_node = node
     else:
         tree[FULL], tree[PART], tree[ROOM], tree[DRY] = full, part, room, dry
-        end = choose_everywhere(tree)
-    for place in range(CHOSEN, end):
-        node = tree[place] >> ONE
-        at = record(node)
-        need, leaving = tree[at + NEED], tree[at + LEAVING]
-        if tree[place] & ONE == ZERO:
-            need, leaving = part_of_window(at, bits, tree)
-        taken = (need & LOW_HALF) + (need >> HALF)
-        used = tree[at + USED] - need
-        where = tree[at + AT]
-        tree[at + COUNT] -= need
-        tree[at + USED] = used
-        tree[at + REST] -= taken
-        tree[at + AT] = where + taken * np.uint64(where > LOW_SIX)
-        look_at_merge(at, bits, tree)
-        full, part = note_window(node, full, part, tree)
-        child = node << ONE
-        if child < tree[LEAVES]:
-            room, dry = note_output(child, THREE, fits(used, tree[at + LIMIT]), fits(used, ZERO), room, dry, tree)
-        else:
-            tree[LEAF_NODE] = node
-        out, side = record(node >> ONE), (node & ONE) << FIVE
-        pair = tree[out + USED] + (leaving << side)
-        tree[out + USED] = pair
-        used = (pair >> side) & LOW_HALF
-        empty = np.uint64(used == ZERO) if node > ONE else (dry >> ONE) & ONE
-        fit = np.uint64(used <= (tree[out + LIMIT] >> side) & LOW_HALF)
-        room, dry = note_output(node, ONE, fit, empty, room, dry, tree)
-        tree[results + ((newest & ring) << ONE)] = t + tree[LATENCY]
-        tree[results + ((newest & ring) << ONE) + ONE] = node << HALF | leaving
-        newest += ONE
+        for place in range(CHOSEN, choose_everywhere(tree)):
+            leaf_node = tree[place]
+            full, part, room, dry = serve(leaf_node, ZERO, t, newest, bits, full, part, room, dry, False, tree)
+            newest += ONE
+    tree[LEAF_NODE] = leaf_node * np.uint64(leaf_node << ONE >= tree[LEAVES])
+    dry = with_bits(dry, ONE, ONE, few)
     tree[FULL], tree[PART], tree[ROOM], tree[DRY] = full, part, room, dry
-    tree[OLDEST], tree[NEWEST] = oldest, newest
+    tree[OLDEST], tree[NEWEST], tree[COMING] = oldest, newest, coming
     tree[NEXT_DUE] = tree[results + ((oldest & ring) << ONE)] if oldest != newest else NOT_DUE
-    return np.int64(end - CHOSEN)
+    return np.int64(newest - begun)

@@ -44,8 +44,13 @@ def fully_connected(config: Config, workload: Attention, name: str, *, tokens: i
     assert workload.shape is not None
     hidden, inner = workload.shape.hidden, workload.shape.feed_forward
     weights = 4 * hidden * heads * workload.head_dim + 2 * hidden * inner
+    return linear_layers(config, name, inputs=hidden, weights=weights, tokens=tokens)
+
+
+def linear_layers(config: Config, name: str, *, inputs: int, weights: int, tokens: int) -> Report:
+    """Return the report of so many weights for so many tokens, each of ``inputs`` numbers."""
     macs = weights * tokens
-    block = max(1, ARRAYS * config.sram_bytes * BITS_PER_BYTE // (hidden * OPERAND_BITS))
+    block = max(1, ARRAYS * config.sram_bytes * BITS_PER_BYTE // (inputs * OPERAND_BITS))
     blocks = -(-tokens // block)
     read = blocks * -(-weights * config.fc_bits // BITS_PER_BYTE)
     reading = math.ceil(read / config.bytes_per_cycle)

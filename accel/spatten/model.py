@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,9 @@ from accel.roofline import Roofline
 from accel.spatten.arithmetic import stored_layer
 from accel.spatten.attention import Attended, Selection, attend, compared
 from accel.spatten.config import OPERAND_BITS, TOKEN_BLOCK, Config
-from accel.spatten.fully_connected import check_widths, fully_connected
+from accel.spatten.fully_connected import check_widths, fully_connected, linear_layers
 from accel.spatten.one_query_kernels import list_fetches
-from accel.spatten.plan import Integers, Plan, RequestPlan
+from accel.spatten.plan import AttentionPart, Integers, LinearPart, Plan, RequestPlan, TranslationPlan
 from accel.spatten.selection import Mask, Shown, show
 from accel.spatten.technology import area_mm2, energy_pj
 from accel.spatten.timing_kernels import AGAIN, KEYS, VALUES
@@ -25,6 +26,7 @@ from accel.spatten.work import Work, check_fits, fused, in_eights, plain_sum, ru
 from workloads.units import BITS_PER_BYTE, OPERATIONS_PER_MAC
 
 MACHINE = "spatten"
+MOST_PARTS = 2**14  # of translations that are remembered: those of a search are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,15 @@ class _Part:
     output: LayerOutput | None = None
 
 
-def simulate(config: Config, plan: Plan | RequestPlan, *, compare: bool = True) -> Report:
+def simulate(config: Config, plan: Plan | RequestPlan | TranslationPlan, *, compare: bool = True) -> Report:
     """Run attention on the machine: compute every layer, and time it event by event.
 
     Parameters
     ----------
     config : Config
-    plan : Plan or RequestPlan
-        From ``mappers.spatten``. Requests of a published table have no values, and so no result.
+    plan : Plan, RequestPlan or TranslationPlan
+        From ``mappers.spatten``. Requests of a published table have no values, and so no result; a translation's parts
+        run one by one, each on an idle memory, and have none either.
     compare : bool
         Whether to compute attention exactly beside it, for ``quality``.
 
@@ -85,6 +88,8 @@ def simulate(config: Config, plan: Plan | RequestPlan, *, compare: bool = True) 
         If a context does not fit the SRAMs, or a head the multipliers; if layers around attention are asked for whose
         widths are not known.
     """
+    if isinstance(plan, TranslationPlan):
+        return Report.of_layers(tuple(_part(config, part) for part in plan.parts), name=plan.name)
     if isinstance(plan, Plan):
         check_widths(config, plan)
     parts = _requests(config, plan) if isinstance(plan, RequestPlan) else _Cascade(config, plan, compare).parts()
@@ -106,6 +111,16 @@ def simulate(config: Config, plan: Plan | RequestPlan, *, compare: bool = True) 
     if compare and isinstance(plan, Plan):
         quality = _quality(squares[0], squares[1], float(np.mean(masses)))
     return Report.of_layers(tuple(reports), name=plan.name, quality=quality)
+
+
+@lru_cache(maxsize=MOST_PARTS)
+def _part(config: Config, part: AttentionPart | LinearPart) -> Report:
+    """Return the report of a part of a translation, all its runs together: they are alike."""
+    if isinstance(part, LinearPart):
+        once = linear_layers(config, part.name, inputs=part.inputs, weights=part.weights, tokens=part.tokens)
+    else:
+        once = simulate(replace(config, fc_bits=0), part.plan, compare=False)
+    return replace(Report.of_layers((once,) * part.times, name=part.name), layers=())
 
 
 def _quality(error: float, magnitude: float, mass: float) -> dict[str, float]:

@@ -1,9 +1,9 @@
-"""What SpAtten is told to do: how much of every layer is kept, or requests of a published table."""
+"""What SpAtten is told to do: how much of every layer is kept, requests of a published table, or a translation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,3 +96,60 @@ class RequestPlan:
         part = self.layers[layer][1]
         keys, values = self.keys[part].mean(), self.values[part].mean()
         return f"{part.stop - part.start} requests, {keys:.0f} keys, {values:.0f} values"
+
+
+class AttentionPart(NamedTuple):
+    """Attention of one layer of a translation.
+
+    Attributes
+    ----------
+    name : str
+    times : int
+        How often it runs, each time alike.
+    plan : Plan
+        Of the layer by itself, nothing dropped.
+    """
+
+    name: str
+    times: int
+    plan: Plan
+
+
+class LinearPart(NamedTuple):
+    """Layers around attention that run together.
+
+    Attributes
+    ----------
+    name : str
+    times : int
+        How often they run, each time with weights read anew.
+    inputs : int
+        Numbers that stand for a token.
+    weights, tokens : int
+    """
+
+    name: str
+    times: int
+    inputs: int
+    weights: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationPlan:
+    """A sentence through an encoder and, token by token, through a decoder.
+
+    Attributes
+    ----------
+    name : str
+    parts : tuple of AttentionPart and LinearPart
+        One after another; a decoder's parts are given once for all steps.
+    """
+
+    name: str
+    parts: tuple[AttentionPart | LinearPart, ...]
+
+    def describe(self, part: int) -> str:
+        """Say in a few words how often a part runs."""
+        times = self.parts[part].times
+        return f"{times} times" if times > 1 else ""

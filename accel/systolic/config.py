@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accel.config import Number, OneOf, Whole, check_fields, limited
+from accel.mapping import MAPPINGS, PUBLISHED
 
 DATAFLOWS = ("os", "ws", "is")
 BEST = "best"
@@ -27,6 +28,9 @@ class Config:
         Width of the DRAM port [bits per clock cycle]. 1..65536.
     clock_hz : float
         Clock [Hz].
+    mapping : str
+        Which mappings layers may have: ``published`` (a fold after the other, in the usual order) or ``all`` (tiles of
+        any number of folds in any order, as the dataflow allows; docs/mapping.md).
     """
 
     rows: int = limited(Whole(1, 1024))
@@ -35,6 +39,7 @@ class Config:
     sram_bytes: int = limited(Whole(1, 2**28))
     dram_bits_per_cycle: int = limited(Whole(1, 65536))
     clock_hz: float = limited(Number(1e6, 1e10))
+    mapping: str = limited(OneOf(MAPPINGS), PUBLISHED)
 
     def __post_init__(self) -> None:
         check_fields(self, "systolic")

@@ -14,15 +14,7 @@ is fed is stored reversed, so that what stands before its units in one cycle is 
 
 import numpy as np
 
-from accel.arithmetic import ceil_div
 from accel.jit import kernel, kernel_on_distinct_arrays
-
-OUTPUTS_STAY, WEIGHTS_STAY, INPUTS_STAY = range(3)
-ACCUMULATOR_BITS = 32
-
-# Columns of what ``count_product`` writes.
-COUNTERS = ("compute_cycles", "stall_cycles", "read_bits", "write_bits", "folds")
-COMPUTE, STALL, READ, WRITE, FOLDS = range(5)
 
 
 @kernel_on_distinct_arrays
@@ -124,51 +116,3 @@ def multiply_weights_stay(a, b, rows, columns, product):
                 for j in range(width):
                     product[step, n0 + j] += out[step + j, j]
     return cycles, done
-
-
-@kernel
-def count_product(dataflow, m, n, k, act_bits, wgt_bits, rows, columns, half_bits, width, counters):
-    """Count one product: folds, DRAM traffic and the waiting between neighbouring folds.
-
-    Of the streamed operand a fold's part is fetched again for every fold of its row, unless it fits half the
-    scratch memory; the other operand is fetched once if all of it fits, otherwise for every fold. Sums that go on
-    in a later fold stay on chip if all outputs fit, otherwise they are written and read back. A fold's fetch
-    overlaps with the fold before it, its write with the fold after it, and nothing else overlaps.
-
-    Contract
-    --------
-    counters : int64[5]  written, as ``COUNTERS``
-    """
-    if dataflow == INPUTS_STAY:
-        m, n = n, m
-        act_bits, wgt_bits = wgt_bits, act_bits
-    stay = dataflow != OUTPUTS_STAY
-    outer, steps = (k, m) if stay else (m, k)
-    length = steps + rows + columns - 2 + (rows if stay else 0)
-    all_other_fits = k * n * wgt_bits <= half_bits
-    all_sums_fit = m * n * ACCUMULATOR_BITS <= half_bits
-    compute = total = read = written = folds = 0
-    store_before = store_last = 0  # bits the last two folds write
-    for o0 in range(0, outer, rows):
-        height = min(rows, outer - o0)
-        streamed = height * steps * act_bits
-        for n0 in range(0, n, columns):
-            columns_here = min(columns, n - n0)
-            load = streamed if n0 == 0 or streamed > half_bits else 0
-            if o0 == 0 or stay or not all_other_fits:
-                load += (height if stay else k) * columns_here * wgt_bits
-            sums = (m if stay else height) * columns_here * ACCUMULATOR_BITS
-            if stay and o0 > 0 and not all_sums_fit:
-                load += sums
-            # The fold before computes while this one is fetched and the one before it is written.
-            fetch = ceil_div(load, width)
-            total += max(length, fetch + ceil_div(store_before, width)) if folds else fetch
-            store_before = store_last
-            store_last = sums if not stay or o0 + rows >= outer or not all_sums_fit else 0
-            folds += 1
-            compute += length
-            read += load
-            written += store_last
-    total += max(length, ceil_div(store_before, width)) + ceil_div(store_last, width)
-    counters[COMPUTE], counters[STALL] = compute, total - compute
-    counters[READ], counters[WRITE], counters[FOLDS] = read, written, folds

@@ -6,6 +6,7 @@ Energy and area are left out: no source that belongs to this array is at hand.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product as every
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from accel.products import REPEATS, K, M, N
 from accel.report import LawError, Report
 from accel.roofline import Roofline
 from accel.systolic import kernels
+from accel.systolic import mapping_kernels as mapping
 from accel.systolic.config import DATAFLOWS, Config
 from accel.systolic.plan import Plan
 from workloads.errors import ConfigError, WorkloadError
@@ -92,9 +94,8 @@ def simulate(config: Config, plan: Plan, *, seed: int = 0) -> Report:
     layers = []
     for index in range(len(plan.table)):
         results, computed = [], 0
-        laid = replace(config, dataflow=plan.dataflows[index])
         for a, b in zip(*operands(plan, index, seed), strict=True):
-            product, cycles = multiply(laid, a, b)
+            product, cycles = _multiply_tiles(config, plan, index, a, b)
             results.append(product)
             computed += cycles
         report = _layer_report(config, plan, index, "simulate", np.stack(results))
@@ -125,24 +126,74 @@ def operands(plan: Plan, index: int, seed: int) -> tuple[IntArray, IntArray]:
     return drawn[0], drawn[1]
 
 
-def count_layer(config: Config, product: IntArray, layer: IntArray, dataflow: str) -> dict[str, int]:
-    """Count all products of one layer with a dataflow: ``kernels.COUNTERS`` by name.
+def pose(config: Config, product: IntArray, layer: IntArray, dataflow: str) -> IntArray:
+    """Return one product of a layer as ``mapping_kernels`` takes it; input stationary is the transposed product.
 
     ``product`` is a row (columns,) of a plan, ``layer`` one (columns,) of a layer table.
     """
-    m, n, k, repeats = (int(product[column]) for column in (M, N, K, REPEATS))
-    counted = np.zeros(len(kernels.COUNTERS), np.int64)
-    half_bits = config.sram_bytes * BITS_PER_BYTE // 2
-    kernels.count_product(
-        DATAFLOWS.index(dataflow), m, n, k, int(layer[ACT_BITS]), int(layer[WGT_BITS]),
-        config.rows, config.columns, half_bits, config.dram_bits_per_cycle, counted,
-    )  # fmt: skip
-    return dict(zip(kernels.COUNTERS, (repeats * counted).tolist(), strict=True))
+    sizes, bits = [int(product[M]), int(product[N])], [int(layer[ACT_BITS]), int(layer[WGT_BITS])]
+    if dataflow == "is":
+        sizes.reverse()
+        bits.reverse()
+    machine = (config.rows, config.columns, config.sram_bytes * BITS_PER_BYTE // 2, config.dram_bits_per_cycle)
+    return np.array([*sizes, product[K], *bits, dataflow != "os", *machine], dtype=np.int64)
+
+
+def transposed(row: IntArray) -> IntArray:
+    """Return the mapping (columns,) of a product as that of the transposed product, and the other way round."""
+    m, n, k, order = (int(value) for value in row)
+    swapped = [{M: N, N: M}.get(loop, loop) for loop in mapping.ORDERS[order].tolist()]
+    return np.array([n, m, k, mapping.ORDERS.tolist().index(swapped)], dtype=np.int64)
+
+
+def _multiply_tiles(config: Config, plan: Plan, index: int, a: IntArray, b: IntArray) -> tuple[IntArray, int]:
+    """Multiply two matrices tile by tile; tiles that end where a fold ends anyway are run together."""
+    dataflow, row = plan.dataflows[index], plan.mappings[index]
+    sides = {"os": (config.rows, config.columns, 0), "ws": (0, config.columns, config.rows)}
+    sides["is"] = (config.columns, 0, config.rows)
+    (m, k), n = a.shape, b.shape[1]
+    at_folds = (side > 0 and int(row[loop]) % side == 0 for loop, side in enumerate(sides[dataflow]))
+    steps = [
+        size if whole else int(row[loop]) for loop, (size, whole) in enumerate(zip((m, n, k), at_folds, strict=True))
+    ]
+    laid, product, cycles = replace(config, dataflow=dataflow), np.zeros((m, n), np.int64), 0
+    for m0, n0, k0 in every(range(0, m, steps[M]), range(0, n, steps[N]), range(0, k, steps[K])):
+        rows, columns, depth = slice(m0, m0 + steps[M]), slice(n0, n0 + steps[N]), slice(k0, k0 + steps[K])
+        part, took = multiply(laid, a[rows, depth], b[depth, columns])
+        product[rows, columns] += part
+        cycles += took
+    return product, cycles
+
+
+def _count(config: Config, plan: Plan, index: int) -> dict[str, int]:
+    """Count all products of one layer: ``mapping_kernels.COUNTERS`` by name.
+
+    Raises
+    ------
+    ConfigError
+        If its tile is no tile of the product, or does not fit the scratch memories.
+    """
+    dataflow, row = plan.dataflows[index], plan.mappings[index]
+    where = f"{MACHINE}, layer {plan.table.layer_names[index]} of {plan.table.name}"
+    if not all(1 <= tile <= size for tile, size in zip(row[: mapping.ORDER], plan.products[index], strict=False)):
+        sizes = " x ".join(str(size) for size in plan.products[index][: mapping.ORDER])
+        raise ConfigError(where, "tile", plan.tile(index), f"sizes from 1 to those of the product, {sizes}")
+    problem = pose(config, plan.products[index], plan.table.values[index], dataflow)
+    row = transposed(row) if dataflow == "is" else row
+    need = -(-2 * int(mapping.tile_bits(problem, row)) // BITS_PER_BYTE)
+    if need > config.sram_bytes and not mapping.is_one_fold(problem, row):
+        raise ConfigError(
+            where, "sram_bytes", config.sram_bytes, f"at least {need} bytes for the tile {plan.tile(index)}"
+        )
+    counted: IntArray = np.zeros(len(mapping.COUNTERS), np.int64)
+    mapping.count_mapping(problem, row, counted)
+    repeats = int(plan.products[index, REPEATS])
+    return dict(zip(mapping.COUNTERS, (repeats * counted).tolist(), strict=True))
 
 
 def _layer_report(config: Config, plan: Plan, index: int, fidelity: str, result: IntArray | None) -> Report:
     m, n, k, repeats = (int(plan.products[index, column]) for column in (M, N, K, REPEATS))
-    count = count_layer(config, plan.products[index], plan.table.values[index], plan.dataflows[index])
+    count = _count(config, plan, index)
     macs = m * n * k * repeats
     traffic = count["read_bits"] + count["write_bits"]
     return Report(

@@ -7,6 +7,7 @@ import numpy as np
 from accel.bitfusion.config import Config
 from accel.bitfusion.cycle_model import output_bits
 from accel.bitfusion.plan import Plan, stacked
+from accel.mapping import SearchEffort
 from mappers.bitfusion.fold_search_kernels import best_fold_mappings
 from mappers.bitfusion.search import best_plan
 from workloads.layers import LayerTable
@@ -34,4 +35,5 @@ def best_cycle_plan(config: Config, table: LayerTable) -> Plan:
     mappings, tally = together.mappings.copy(), np.zeros(2, np.int64)
     where = (together.layers, together.machines, together.machine_of)
     best_fold_mappings(*where, output_bits(table), mappings, tally)
-    return Plan(table, mappings)
+    # Every mapping was bounded twice, and a layer's first one and the one of the lowest bound were counted besides.
+    return Plan(table, mappings, SearchEffort(int(tally[0]) // 2, int(tally[1]) + 2 * len(table)))

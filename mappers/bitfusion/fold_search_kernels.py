@@ -52,6 +52,8 @@ from accel.bitfusion.kernels import (
     P_IM2COL,
     P_KERNEL_H,
     P_KERNEL_W,
+    P_REACH_H,
+    P_REACH_W,
     P_STRIDE,
     P_WGT_BITS,
     PROBLEM_COLUMNS,
@@ -102,11 +104,11 @@ def reloads(block, operand, indexed):
 
 
 @lean_kernel
-def covered(block, loop, kernel_size):
+def covered(block, loop, reach):
     """Return the input pixels under the windows of all folds along a side."""
-    count, stride = block[B_COUNT + block[B_PLACE + loop]], min(block[P_STRIDE], kernel_size)
+    count, stride = block[B_COUNT + block[B_PLACE + loop]], min(block[P_STRIDE], reach)
     outputs = (count - 1) * block[B_FOLD + loop] + block[B_LAST + loop]
-    return count * kernel_size + (outputs - count) * stride
+    return count * reach + (outputs - count) * stride
 
 
 @lean_kernel
@@ -117,7 +119,7 @@ def bits_moved(block):
     if block[P_IM2COL]:
         pixels = window * block[LOOP_W] * block[LOOP_H]
     else:
-        pixels = covered(block, LOOP_W, block[P_KERNEL_W]) * covered(block, LOOP_H, block[P_KERNEL_H])
+        pixels = covered(block, LOOP_W, block[P_REACH_W]) * covered(block, LOOP_H, block[P_REACH_H])
     channels = block[LOOP_OC] if block[P_DEPTHWISE] else block[LOOP_IC]
     activations = pixels * block[LOOP_B] * channels * block[P_ACT_BITS]
     activations *= reloads(block, ACTIVATIONS, activations_follow(block))
@@ -221,7 +223,7 @@ def best_fold_mappings(layers, machines, machine_of, out_bits, mappings, tally):
 
     Contract
     --------
-    layers     : int64[n, 15]
+    layers     : int64[n, 16]
     machines   : int64[m, MACHINE_COLUMNS], machine_of : int64[n]
     out_bits   : int64[n]  width at which outputs leave
     mappings   : int64[n, MAPPING_COLUMNS]  mappings that fit; replaced

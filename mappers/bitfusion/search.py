@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,27 +11,11 @@ from accel.bitfusion import kernels as machine_kernels
 from accel.bitfusion.config import Config, costs
 from accel.bitfusion.model import MACHINE
 from accel.bitfusion.plan import Plan
+from accel.mapping import ALL, SearchEffort
 from mappers.bitfusion import search_kernels as kernels
 from workloads.errors import ConfigError
 from workloads.layers import IntArray, LayerTable
 from workloads.units import BITS_PER_BYTE
-
-
-@dataclass(frozen=True, slots=True)
-class SearchEffort:
-    """How large a search was.
-
-    Attributes
-    ----------
-    space : int
-        Tilings times 120 loop orders, over all layers: of the published space those whose tiles fit the buffers, of
-        the wide one all.
-    evaluated : int
-        Mappings whose cycles and energy were computed; the others were proven equal or worse.
-    """
-
-    space: int
-    evaluated: int
 
 
 def best_plan(config: Config, table: LayerTable) -> Plan:
@@ -78,6 +61,8 @@ def search(
     plans : list
         Per network its plan, or why the machine cannot run it.
     effort : SearchEffort
+        Its space are tilings times 120 loop orders: of the published space those whose tiles fit the buffers (with
+        bounds, less those that were left out unseen), of the wide one all.
     """
     for table in tables:
         table.check_widths(machine_kernels.WIDEST_BITS, MACHINE)
@@ -86,22 +71,24 @@ def search(
     unit_pj = np.array([costs(config).unit_pj for config in configs])
     lengths = [len(table) for table in tables]
     machine_of = np.repeat(np.arange(len(tables)), lengths)
-    tally = np.zeros(2, np.int64)
+    tally: IntArray = np.zeros((len(layers), 2), np.int64)
     space = np.array([space_of(config) for config in configs], np.int64)
     mappings, status = map_layers(layers, machines, machine_of, unit_pj, space, bounded=bounded, tally=tally)
     plans: list[Plan | ConfigError] = []
     ends = np.cumsum(lengths)
     for config, table, start, end in zip(configs, tables, ends - lengths, ends, strict=True):
         unlaid = np.flatnonzero(status[start:end])
-        plans.append(
-            _buffer_too_small(config, table, int(unlaid[0])) if unlaid.size else Plan(table, mappings[start:end])
-        )
-    return plans, SearchEffort(int(tally[0]), int(tally[1]))
+        if unlaid.size:
+            plans.append(_buffer_too_small(config, table, int(unlaid[0])))
+        else:
+            effort = SearchEffort(*tally[start:end].sum(axis=0).tolist())
+            plans.append(Plan(table, mappings[start:end], effort))
+    return plans, SearchEffort(*tally.sum(axis=0).tolist())
 
 
 def space_of(config: Config) -> int:
     """Return which mappings a configuration's layers may have, as the kernel names it."""
-    return kernels.ALL if config.mapping == "all" else kernels.PUBLISHED
+    return kernels.ALL if config.mapping == ALL else kernels.PUBLISHED
 
 
 def map_layers(
@@ -124,7 +111,7 @@ def map_layers(
     """
     mappings = np.zeros((len(layers), machine_kernels.MAPPING_COLUMNS), np.int64)
     status = np.zeros(len(layers), np.int64)
-    counted = np.zeros(2, np.int64) if tally is None else tally
+    counted = np.zeros((len(layers), 2), np.int64) if tally is None else tally
     kernels.best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mappings, status, counted)
     return mappings, status
 

@@ -235,16 +235,6 @@ def try_tilings(
     block, tables = scratch[:TABLES_FROM], scratch[TABLES_FROM:REPEATS_FROM]
     repeats, resident = scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC]
     traffic, found = scratch[TRAFFIC], scratch[FOUND_CYCLES]
-    if bounded and best[BEST_CYCLES] == np.inf and count > 0:
-        count -= 1
-        exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)
-        places[0] = count
-        situation = int(tilings[T_SITUATION, count])
-        tally[1] += COUNT[situation]
-        try_block(
-            problem, machine, unit_pj, prices, axes, lengths, tilings, places[:1], situation, block, tables, repeats,
-            resident, traffic, found, best,
-        )  # fmt: skip
     if bounded:
         count = drop_hopeless(tilings, count, best[BEST_CYCLES])
     sort_by_situation(tilings, count, places, ends)
@@ -258,6 +248,22 @@ def try_tilings(
             problem, machine, unit_pj, prices, axes, lengths, tilings, places[first:last], situation, block, tables,
             repeats, resident, traffic, found, best,
         )  # fmt: skip
+
+
+@lean_kernel
+def try_most_promising(problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally):
+    """Try the waiting tiling with the least bound, so that there is something to beat; return how many still wait."""
+    count -= 1
+    exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)
+    places[0] = count
+    situation = int(tilings[T_SITUATION, count])
+    tally[1] += COUNT[situation]
+    try_block(
+        problem, machine, unit_pj, prices, axes, lengths, tilings, places[:1], situation, scratch[:TABLES_FROM],
+        scratch[TABLES_FROM:REPEATS_FROM], scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC],
+        scratch[TRAFFIC], scratch[FOUND_CYCLES], best,
+    )  # fmt: skip
+    return count
 
 
 @lean_kernel
@@ -302,6 +308,10 @@ def search_space(
                 problem, machine, wide, axes, lengths, ic, oc, w, most, PENDING, tilings, count
             )
             fitting += count - before
+            if bounded and count > 0 and best[BEST_CYCLES] == np.inf:
+                count = try_most_promising(
+                    problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally
+                )
             if count > PENDING:
                 try_tilings(
                     problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends,
@@ -328,14 +338,14 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
 
     Contract
     --------
-    layers     : int64[n, 15]  as ``workloads.layers.COLUMNS``
+    layers     : int64[n, 16]  as ``workloads.layers.COLUMNS``
     machines   : int64[m, MACHINE_COLUMNS], machine_of : int64[n]
     unit_pj    : float64[m, 9]  energy of one unit of each counter
     space      : int64[m]  PUBLISHED or ALL
     bounded    : bool  skip tilings that cannot win
     mappings   : int64[n, MAPPING_COLUMNS]  written
     status     : int64[n]  written: FOUND or NO_TILE_FITS
-    tally      : int64[2]  added to: mappings of the space, and mappings evaluated
+    tally      : int64[n, 2]  added to: mappings of the space, and mappings evaluated
     """
     problem = np.empty(bf.PROBLEM_COLUMNS, np.int64)
     length, pending, pairs = np.int64(PUBLISHED_LENGTH), PENDING + np.int64(1), np.int64(PUBLISHED_LENGTH**2)
@@ -365,11 +375,11 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
                 best[BEST_NUMBER] = -1.0
             fitting = search_space(
                 problem, row, unit_pj[machine], prices, wide == 1, bounded, scratch, tilings, places, ends, bounds,
-                axes, lengths, best, tally,
+                axes, lengths, best, tally[index],
             )  # fmt: skip
         if space[machine] == ALL:
             fitting = lengths[0] * lengths[1] * lengths[2] * lengths[3] * lengths[4]
-        tally[0] += len(bf.ORDERS) * fitting
+        tally[index, 0] += len(bf.ORDERS) * fitting
         status[index] = FOUND if best[BEST_CYCLES] < np.inf else NO_TILE_FITS
         if status[index] == FOUND:
             for loop in range(5):

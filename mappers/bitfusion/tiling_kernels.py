@@ -113,8 +113,8 @@ def windows(problem, w, h):
     """Input pixels that a tile of w x h outputs reads."""
     if problem[bf.P_IM2COL]:
         return w * h * problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H]
-    wide = problem[bf.P_KERNEL_W] + (w - 1.0) * problem[bf.P_STRIDE]
-    return wide * (problem[bf.P_KERNEL_H] + (h - 1.0) * problem[bf.P_STRIDE])
+    wide = problem[bf.P_REACH_W] + (w - 1.0) * problem[bf.P_STRIDE]
+    return wide * (problem[bf.P_REACH_H] + (h - 1.0) * problem[bf.P_STRIDE])
 
 
 @lean_kernel

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from searchers.algorithms.clipping import Clip
 from searchers.algorithms.walk import FEATURES, Walk
 from searchers.space import Genomes, Space
 
@@ -31,9 +32,15 @@ Floats = npt.NDArray[np.float64]
 
 
 class DDPG:
-    """stable-baselines3's DDPG behind the ask/tell contract; the first generation is random."""
+    """stable-baselines3's DDPG behind the ask/tell contract; the first generation is random.
 
-    def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
+    Parameters
+    ----------
+    clip : Clip, optional
+        Lowers what the actor wants, as in AMC, so that every walk ends within a budget.
+    """
+
+    def __init__(self, space: Space, *, objectives: int, seed: int, population: int, clip: Clip | None = None) -> None:
         import gymnasium
         import stable_baselines3
         import torch
@@ -41,7 +48,7 @@ class DDPG:
 
         self._walk, self._population, self._objectives = Walk(space), population, objectives
         self._random = np.random.default_rng(np.random.SeedSequence(seed))
-        self._walks = 0
+        self._walks, self._clip = 0, clip
         self._scale: tuple[Floats, Floats] | None = None
         seen = gymnasium.spaces.Box(-1.0, 1.0, (FEATURES + objectives,), np.float32)
         acts = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
@@ -68,6 +75,8 @@ class DDPG:
                 chosen = _truncated(self._random, wanted[:, 0].astype(float), spread)
             else:
                 chosen = self._random.random(self._population)
+            if self._clip is not None:
+                chosen = self._clip.lowered(actions, chosen)
             actions = np.concatenate([actions, chosen[:, None]], axis=1)
             self._seen.append(self._observed(actions))
         self._actions = actions

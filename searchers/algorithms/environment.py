@@ -2,7 +2,7 @@
 
 Needs the extra ``rl``. The reward comes with the last step: minus the first objective (its logarithm where it spans
 orders of magnitude); a candidate outside the limits gets minus ``OUTSIDE`` and what it lacks, one that cannot be built
-minus twice ``OUTSIDE``.
+minus twice ``OUTSIDE``. With clipped actions, as in AMC, there are no such candidates.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from searchers.algorithms.clipping import Clip
 from searchers.algorithms.walk import FEATURES, Walk
 from searchers.quantities import QUANTITIES
+from searchers.space import Genomes
 from searchers.study import Study
 
 OUTSIDE = 100.0
@@ -29,6 +31,14 @@ class StudyEnvironment(gymnasium.Env[Observation, Observation]):  # type: ignore
     Parameters
     ----------
     study : Study
+    clipped : bool
+        Lower actions so that the study's limits can still be met (``searchers.algorithms.clipping``); what was done is
+        ``info["action"]``.
+
+    Raises
+    ------
+    StudyError
+        If actions are to be clipped and the first values of all knobs do not meet the limits.
 
     Attributes
     ----------
@@ -40,8 +50,9 @@ class StudyEnvironment(gymnasium.Env[Observation, Observation]):  # type: ignore
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium's name and type
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, *, clipped: bool = False) -> None:
         self._study = study
+        self._clip = Clip(study.problem.space, self._within) if clipped else None
         self._walk = Walk(study.problem.space)
         self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (FEATURES,), np.float32)
         self.action_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
@@ -57,12 +68,19 @@ class StudyEnvironment(gymnasium.Env[Observation, Observation]):  # type: ignore
 
     def step(self, action: Observation) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Choose the next gene by an action (1,); after the last ``info`` holds the candidate's quantities."""
-        self._actions = np.append(self._actions, [[float(np.asarray(action).reshape(()))]], axis=1)
+        chosen = np.asarray(action, dtype=float).reshape(1)
+        if self._clip is not None:
+            chosen = self._clip.lowered(self._actions, chosen)
+        self._actions = np.append(self._actions, chosen[None], axis=1)
+        info: dict[str, Any] = {"action": float(chosen[0])}
         if self._actions.shape[1] < self._walk.steps:
-            return self._seen(), 0.0, False, False, {}
+            return self._seen(), 0.0, False, False, info
         (outcome,) = self._study.problem.evaluate(self._walk.genomes(self._actions))
-        info = {"quantities": outcome.quantities, "reason": outcome.reason}
+        info |= {"quantities": outcome.quantities, "reason": outcome.reason}
         return self._seen(), self._reward(outcome), True, False, info
+
+    def _within(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
+        return np.array([self._study.feasible(outcome) for outcome in self._study.problem.evaluate(genomes)])
 
     def _seen(self) -> Observation:
         seen: Observation = self._walk.seen(self._actions)[0].astype(np.float32)

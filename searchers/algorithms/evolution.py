@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from searchers.algorithms.ranking import ranks
-from searchers.space import Genomes, Space, Vector
+from searchers.space import Genomes, Space, Vector, gene_count
 
 PARENT_SHARE = 0.25
 MUTANT_SHARE = 0.5
@@ -92,13 +92,14 @@ class Evolution:
 def blocks(space: Space) -> npt.NDArray[np.int64]:
     """Return which block each gene belongs to: genes at one place of vectors of one section and length are a block.
 
-    So a block's kernel and expansion change together, and a layer's widths.
+    So a block's kernel and expansion change together, a layer's widths, and an order as a whole.
     """
     numbers: dict[tuple[object, ...], int] = {}
     block_of = []
     for name, knob in space.knobs.items():
-        length = knob.length if isinstance(knob, Vector) else 1
+        length = gene_count(knob)
         for place in range(length):
-            key = (name.partition(".")[0], length, place) if length > 1 else (name,)
+            apart = isinstance(knob, Vector) and length > 1
+            key = (name.partition(".")[0], length, place) if apart else (name,)
             block_of.append(numbers.setdefault(key, len(numbers)))
     return np.array(block_of)

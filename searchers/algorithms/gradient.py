@@ -1,14 +1,18 @@
 """Gradient search: choices become probabilities, and a differentiable table of costs says which way to change them.
 
 Source: Cai et al., "ProxylessNAS", ICLR 2019: the expected cost is the sum over genes of probability times cost, so its
-gradient moves probabilities towards cheap values, and the loss holds the cost as a factor (cost / reference)^beta. Here
-the table is not measured beforehand but learned from what was told, by least squares over the values of every gene.
+gradient moves probabilities towards cheap values, and the loss holds the cost as a factor (cost / reference)^beta.
+There the table is measured beforehand, and the network's own loss has a gradient too. Here nothing has: the table is
+learned from what was told, by least squares over the values of every gene, one column for each objective and one for
+what is lacking of the limits, and the loss is their weighted sum. What genes do to each other no column can hold. A
+cost that is known beforehand, as a latency is from a table, enters the loss as that factor.
 
 Each candidate has weights for the objectives, drawn at random, so that together they cover the front.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,7 @@ import numpy.typing as npt
 
 from searchers.algorithms.ranking import ranks
 from searchers.space import Genomes, Space
+from workloads.errors import StudyError
 
 LEVELS = 5  # a real gene takes one of these values while its cost is learned
 RIDGE = 1.0
@@ -27,10 +32,54 @@ MOST_LEARNED = 4000  # latest candidates the table is made from
 Floats = npt.NDArray[np.float64]
 
 
-class GradientSearch:
-    """Descent on choice probabilities over a learned additive table, with torch."""
+@dataclass(frozen=True)
+class KnownCost:
+    """A cost that sums over genes, known beforehand.
 
-    def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
+    Attributes
+    ----------
+    of_values : ndarray, shape (values,)
+        Of each value of the first gene, then of the second, and so on, from 0; in any unit.
+    rest : float
+        What every candidate costs beside; above 0.
+    reference : float
+        What a candidate should cost, in the same unit, above 0.
+    beta : float
+        Exponent of (cost / reference) in the loss: how much cost matters.
+
+    Raises
+    ------
+    StudyError
+        If a cost or the reference is not above 0.
+    """
+
+    of_values: Floats
+    rest: float
+    reference: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        for field in ("rest", "reference"):
+            if not getattr(self, field) > 0.0:
+                raise StudyError("known cost", field, getattr(self, field), "a number above 0")
+        if not (self.of_values >= 0.0).all():
+            raise StudyError("known cost", "of_values", float(self.of_values.min()), "numbers from 0")
+
+
+class GradientSearch:
+    """Descent on choice probabilities over a learned additive table, with torch.
+
+    Parameters
+    ----------
+    known : KnownCost, optional
+        The loss is then exp(learned cost) (known cost / reference)^beta, where the learned cost is a share of what was
+        told before that is better, from the middle.
+    """
+
+    def __init__(
+        self, space: Space, *, objectives: int, seed: int, population: int, known: KnownCost | None = None
+    ) -> None:
+        self._known = known
         self._space, self._population, self._objectives = space, population, objectives
         self._random = np.random.default_rng(np.random.SeedSequence(seed))
         self._levels = np.where(space.places > 0, space.places, LEVELS)
@@ -97,11 +146,22 @@ class GradientSearch:
             optimiser.zero_grad()
             probabilities = self._softmax(logits, gene_of)
             surprise = (probabilities * torch.log(probabilities + 1e-12)).sum()
-            ((probabilities * costs).sum() + ENTROPY * surprise).backward()
+            (self._loss(probabilities, costs) + ENTROPY * surprise).backward()
             optimiser.step()
         with torch.no_grad():
             found: Floats = self._softmax(logits, gene_of).numpy()
         return found
+
+    def _loss(self, probabilities: Any, costs: Any) -> Any:
+        """Return the loss of all rows of probabilities; costs are of all genes and so ``len(space)`` times too high."""
+        import torch
+
+        if self._known is None:
+            return (probabilities * costs).sum()
+        genes, known = len(self._space), self._known
+        learned = (probabilities * costs).sum(dim=1) / genes
+        share = (known.rest + probabilities @ torch.tensor(known.of_values)) / known.reference
+        return genes * (torch.exp(learned) * share**known.beta).sum()
 
     def _softmax(self, logits: Any, gene_of: Any) -> Any:
         """Return the softmax within every gene."""

@@ -21,7 +21,7 @@ class GridSearch:
 
     def __init__(self, space: Space, *, objectives: int, seed: int, population: int) -> None:
         self._space, self._population = space, population
-        self._levels = [int(places) or REAL_LEVELS for places in space.places]
+        self._levels = [int(levels) or REAL_LEVELS for levels in space.levels]
         self._size = math.prod(self._levels)
         step = max(1, self._size * 618033988749894848 // 10**18)
         while math.gcd(step, self._size) != 1:
@@ -45,4 +45,4 @@ class GridSearch:
         for levels, places in zip(reversed(self._levels), reversed(self._space.places.tolist()), strict=True):
             point, place = divmod(point, levels)
             genome.append(float(place) if places else place / (levels - 1))
-        return genome[::-1]
+        return self._space.picked(genome[::-1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from searchers.space import Genomes, Space, Vector
+from searchers.space import Genomes, Space, gene_count
 
 Floats = npt.NDArray[np.float64]
 FEATURES = 7  # of a gene, the last two about what was chosen so far
@@ -29,7 +29,7 @@ class Walk:
         self.steps = len(space)
         fixed = []
         for number, (name, knob) in enumerate(space.knobs.items()):
-            length = knob.length if isinstance(knob, Vector) else 1
+            length = gene_count(knob)
             genes = space.genes(name)
             for place in range(length):
                 places = int(space.places[genes.start + place])

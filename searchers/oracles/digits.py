@@ -21,6 +21,7 @@ from workloads.networks.tiny_residual import BITS, BLOCKS, MOST_BLOCKS, NAME, ST
 
 TABLE = Path(__file__).parent / "measured" / "digits.csv"
 FITTED = Path(__file__).parent / "fitted" / "digits.toml"
+COLUMNS = ("network", "seed", "depths", "kernels", "expansions", "kept_quarters", "activations", "weights")
 QUANTITY, UNIT = "accuracy on corrupted digits, top-1", "%"
 GUESSING = 10.0  # ten classes [%]
 LARGE_KERNEL, LEAST_EXPANSION, QUARTERS = 5, 1.5, 4
@@ -73,6 +74,20 @@ def _measured(words: tuple[str, ...], percent: Sequence[float]) -> Measured:
     keeps = tuple(quarter / QUARTERS for quarter in quarters)
     architecture = Architecture(depths, kernels, expansions, keeps)
     return Measured(int(words[0]), architecture, Bits(activations, weights), tuple(percent))
+
+
+def words_of(architecture: Architecture, bits: Bits) -> tuple[str, ...]:
+    """Return a network as the table writes it: a word for every column behind the seed, a digit for every place."""
+    quarters = tuple(QUARTERS * keep for keep in architecture.keeps)
+    places = (
+        architecture.depths,
+        architecture.kernels,
+        architecture.expansions,
+        quarters,
+        bits.activations,
+        bits.weights,
+    )
+    return tuple("".join(str(int(value)) for value in values) for values in places)
 
 
 def seed_sigma(networks: Sequence[Measured]) -> float:
@@ -137,7 +152,9 @@ def _judged(networks: Sequence[Subject], policies: Sequence[Policy]) -> tuple[di
         if type(network.architecture) is not Architecture:
             refused[index] = f"{network.name} is not of the {NAME} family"
         elif type(policy) is not Bits or len(policy.activations) != BLOCKS or len(policy.weights) != BLOCKS:
-            refused[index] = f"the policy does not give one width for each of {BLOCKS} block places"
+            refused[index] = (
+                f"the policy does not give one width for each of {BLOCKS} block places, and 8 bits elsewhere"
+            )
         elif not _TRAINED.issuperset(policy.activations + policy.weights):
             widths = policy.activations + policy.weights
             if min(widths) < BITS[0] or max(widths) > BITS[-1]:

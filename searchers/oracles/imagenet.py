@@ -178,7 +178,7 @@ class ImageNet(Oracle):
                 outside[i] = "beyond the published networks that it was set right on"
         if regime != FP32:
             drop = self._drop.lost(networks, policies, regime, np.nan_to_num(values, nan=1.0))
-            refused = {**drop.refused, **refused}
+            refused, outside = {**drop.refused, **refused}, {**drop.outside, **outside}
             values, sigmas = values - drop.values, np.hypot(sigmas, drop.sigmas)
             rank_only = drop.rank_only | (sigmas > RANKING_SIGMA)
         return Estimates(values, sigmas, rank_only, outside, refused)

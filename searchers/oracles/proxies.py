@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from searchers.oracles.accuracy import Keep
 from workloads.layers import ACT_BITS, GROUPS, IN_C, KERNEL_H, KERNEL_W, KIND, KINDS, OUT_C, WGT_BITS, LayerTable
+
+OPERAND_BITS = 12  # of SpAtten's queries and probabilities
 
 
 def macs(table: LayerTable) -> float:
@@ -34,6 +37,13 @@ def sqnr_db(table: LayerTable) -> float:
     """Return the signal-to-noise ratio of uniform quantizers whose noise adds up over layers, unweighted [dB]."""
     noise = 4.0 ** -table.values[:, ACT_BITS].astype(float) + 4.0 ** -table.values[:, WGT_BITS].astype(float)
     return -10.0 * math.log10(float(np.sum(noise)))
+
+
+def attention_bit_operations(keep: Keep) -> float:
+    """Return what of attention's multiply-accumulates is kept, each times the widths of its operands."""
+    scores = OPERAND_BITS * (keep.msb_bits + keep.lsb_bits)
+    values = OPERAND_BITS * keep.msb_bits * keep.value_keep
+    return keep.token_keep * keep.head_keep * (scores + values)
 
 
 PROXIES: Mapping[str, Callable[[LayerTable], float]] = {

@@ -5,7 +5,9 @@ a sensitivity that depends on how the widths were reached; the noise of dense la
 depthwise ones too and counts ``depthwise`` times as much. A network of the accuracy A loses A (1 - exp(-noise/A)):
 about the noise while that is small, never more than all. The seven numbers are fitted by ``training/fit_drop.py``; with
 training, published pairs do not tell weights from activations. How a network was quantized moves its accuracy more than
-the bits, and below 4 bits two methods of one regime differ by as much as the drop itself.
+the bits, and below 4 bits two methods of one regime differ by as much as the drop itself. Some networks lose points at
+8 bits where others lose nothing, if ranges are taken as they are: so each regime has a least standard deviation, that
+with which as many fitted pairs are inside two as of a normal distribution would be.
 """
 
 from __future__ import annotations
@@ -29,13 +31,14 @@ from searchers.oracles.accuracy import (
     Policy,
     Subject,
 )
-from workloads.layers import KIND, KINDS, LayerTable
+from workloads.layers import KIND, KINDS, OUT_C, LayerTable
 
 FITTED = Path(__file__).parent / "fitted" / "quantization_drop.toml"
 QUANTIZED = (PTQ_MINMAX, PTQ_RECONSTRUCTION, QAT)
 REFERENCE = 75.0  # accuracy before, where nobody says [%]
 FEWEST_BITS, TRUSTED_BITS = 2, 4
 DEPTHWISE = KINDS.index("depthwise")
+CLASSES = (1000, 1001)  # some have one for the background
 LEAST_SIGMA, SIGMA_SHARE, RANKING_SIGMA = 0.5, 0.6, 1.0  # points, of the drop, points
 
 
@@ -49,11 +52,17 @@ class Sensitivity:
         By regime: points per unit of noise power.
     depthwise : float
         How much more the noise of depthwise layers counts than that of dense ones.
+    least_sigma : mapping of str to float
+        By regime: least standard deviation of what is lost [points].
+    fewest_bits : mapping of str to (int, int)
+        By regime: fewest of weights and of activations in any published pair.
     """
 
     weights: Mapping[str, float]
     activations: Mapping[str, float]
     depthwise: float
+    least_sigma: Mapping[str, float]
+    fewest_bits: Mapping[str, Sequence[int]]
 
     def noise(self, tables: Sequence[LayerTable], policies: Sequence[Bits], regime: str) -> Floats:
         """Return the weighted noise of networks whose layers have the widths of policies, shape (n,)."""
@@ -78,16 +87,18 @@ def points_lost(noise: Floats, reference: Floats) -> Floats:
     return lost
 
 
-def doubt(lost: Floats) -> Floats:
+def doubt(lost: Floats, least: Floats | float) -> Floats:
     """Return the standard deviation of points lost, shape (networks,)."""
-    sigma: Floats = np.maximum(LEAST_SIGMA, SIGMA_SHARE * lost)
+    sigma: Floats = np.maximum(least, SIGMA_SHARE * lost)
     return sigma
 
 
 def read_sensitivity() -> Sensitivity:
     """Return the fitted numbers that are shipped."""
     fitted = read_toml(FITTED)
-    return Sensitivity(fitted["weights"], fitted["activations"], fitted["depthwise"])
+    return Sensitivity(
+        fitted["weights"], fitted["activations"], fitted["depthwise"], fitted["least_sigma"], fitted["fewest_bits"]
+    )
 
 
 class QuantizationDrop(Oracle):
@@ -108,34 +119,44 @@ class QuantizationDrop(Oracle):
     ) -> Estimates:
         """Return points lost by networks of a certain accuracy before, shape (n,) [%]."""
         noise, rank_only = np.zeros(len(networks)), np.zeros(len(networks), bool)
+        outside: dict[int, str] = {}
         refused: dict[int, str] = {}
         known, tables, widths = [], [], []
+        fewest_weights, fewest_activations = self._sensitivity.fewest_bits[regime]
         for index, (network, policy) in enumerate(zip(networks, policies, strict=True)):
             if reason := _reason(network, policy):
                 refused[index] = reason
             elif network.table is not None and isinstance(policy, Bits):
+                weights, activations = min(policy.weights), min(policy.activations)
+                fewest = min(weights, activations)
+                if fewest < FEWEST_BITS:
+                    refused[index] = f"{fewest} bits: no published pair has fewer than {FEWEST_BITS}"
+                    continue
                 known.append(index)
                 tables.append(network.table)
                 widths.append(policy)
-                rank_only[index] = min(min(policy.weights), min(policy.activations)) < TRUSTED_BITS
+                rank_only[index] = fewest < TRUSTED_BITS
+                if weights < fewest_weights or activations < fewest_activations:
+                    outside[index] = f"fewer bits than in any published pair of {regime}"
         if known:
             noise[known] = self._sensitivity.noise(tables, widths, regime)
         lost = points_lost(noise, reference)
-        sigma = doubt(lost)
-        return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), refused=refused)
+        sigma = doubt(lost, self._sensitivity.least_sigma[regime])
+        return Estimates(lost, sigma, rank_only | (sigma > RANKING_SIGMA), outside, refused)
 
     def _estimate(self, networks: Sequence[Subject], policies: Sequence[Policy], regime: str) -> Estimates:
         return self.lost(networks, policies, regime, np.full(len(networks), REFERENCE))
 
 
 def _reason(network: Subject, policy: Policy) -> str:
-    """Say why nothing is known of a quantized network; nothing if something is."""
+    """Say why nothing is known of a quantized network, whatever its widths; nothing if something is."""
     if network.table is None:
         return f"the layers of {network.name} are not given"
+    if (classes := int(network.table.values[-1, OUT_C])) not in CLASSES:
+        return f"the last layer of {network.name} tells {classes} classes apart, published pairs are of ImageNet's 1000"
     if not isinstance(policy, Bits):
         return "the policy gives no widths"
     layers = len(network.table)
     if len(policy.weights) != layers or len(policy.activations) != layers:
         return f"{len(policy.weights)} and {len(policy.activations)} widths for {layers} layers"
-    fewest = min(min(policy.weights), min(policy.activations))
-    return f"{fewest} bits: no published pair has fewer than {FEWEST_BITS}" if fewest < FEWEST_BITS else ""
+    return ""

@@ -32,7 +32,7 @@ def quantization_noise_db(table: LayerTable, largest_macs: float) -> float:
 
 
 def noise_db(rows: IntArray, macs: IntArray, largest_macs: float) -> float:
-    """Return the noise proxy of layers as rows, shape (n, 15), with the multiply-accumulates of each."""
+    """Return the noise proxy of layers as rows, shape (n, 16), with the multiply-accumulates of each."""
     total = float(macs.sum())
     noise = 4.0 ** -rows[:, ACT_BITS].astype(float) + 4.0 ** -rows[:, WGT_BITS].astype(float)
     return 10.0 * math.log10(float(np.dot(noise, macs)) / total * largest_macs / total)

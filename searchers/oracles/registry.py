@@ -46,6 +46,10 @@ ORACLES: Mapping[str, Entry] = {
         "characters.Characters",
         "top-1 of small Transformers under SpAtten's pruning and bits, fitted to networks run so",
     ),
+    "language": Entry(
+        "language.Language",
+        "bits per character of small language models that generate under SpAtten's pruning and bits, fitted likewise",
+    ),
     "imagenet": Entry(
         "imagenet.open_imagenet",
         "ImageNet top-1 of the Once-for-All family, predicted; quantized: less what published pairs lost",

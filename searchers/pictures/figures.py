@@ -78,6 +78,8 @@ def draw_study(study: Study, points: Sequence[Point], folder: Path) -> list[Path
         _draw_front(figure, left, study, points, front)
         _draw_history(right, study, points)
         figure.suptitle(f"{study.name}: {len(points)} evaluations with {study.algorithm}, seed {study.seed}")
+        if study.problem.provenance:
+            figure.supxlabel(study.problem.provenance, fontsize=7, color="#555555")
         return [save(figure, folder, "front.png")]
 
 

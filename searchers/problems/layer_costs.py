@@ -74,7 +74,7 @@ class LayerCosts(ABC):
 
         Parameters
         ----------
-        rows : ndarray of int64, shape (n, 15)
+        rows : ndarray of int64, shape (n, 16)
             As ``LayerTable.values``.
         machine_of : ndarray of int64, shape (n,)
             Numbers of their machines.

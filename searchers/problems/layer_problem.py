@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from searchers.oracles.accuracy import Policy, Subject
 from searchers.oracles.quantization_noise import noise_db
 from searchers.problems.accuracy import NetworkOracle
 from searchers.problems.layer_costs import make_costs
 from searchers.problems.networks import SearchedNetwork, Used
 from searchers.problems.problem import MACHINE, WORST, Outcome, Problem, SearchedMachine, hash_of, unbuildable
 from searchers.quantities import NOISE
-from searchers.space import Condition, Element, Genomes, Knob, Space, Vector
+from searchers.space import Condition, Element, Genomes, Knob, Space, Vector, gene_count
 from workloads.errors import ConfigError, OutputError
 from workloads.layer_csv import write_layers
 from workloads.layers import ACT_BITS, WGT_BITS, IntArray, LayerTable
@@ -66,6 +67,7 @@ class LayerProblem(Problem):
     ) -> None:
         self._network, self.searched, self._end_bits, self.over = network, searched, end_bits, over
         self._oracle = oracle
+        self.provenance = oracle.provenance if oracle else ""
         self.content = network.content if oracle is None else hash_of(network.content, oracle.content)
         knobs: dict[str, Knob] = {f"{NETWORK}{name}": knob for name, knob in network.knobs.items()}
         conditions = {f"{NETWORK}{name}": _in_network(condition) for name, condition in network.conditions.items()}
@@ -81,11 +83,12 @@ class LayerProblem(Problem):
         self.space = Space(knobs, conditions)
         self._bit_values = {name: self.space.options(name) for name in WIDTHS if name in knobs}
         self._machine_knobs = [name for name in knobs if name.startswith(MACHINE)]
-        first = len(self.space) - len(self._machine_knobs)
+        first = len(self.space) - sum(gene_count(knobs[name]) for name in self._machine_knobs)
         self._machine_genes = slice(first, len(self.space))  # knobs of the machine are declared last
         self._built: dict[bytes, Built | ConfigError] = {}
         rows, used = self._rows(np.zeros((1, len(self.space))))
         self._costs = make_costs(searched.machine, searched.fidelity, (searched.base, self._table(rows[0], used[0], 0)))
+        self.situation_names = searched.situation_names(network.names)
         self.quantities = (*self._costs.quantities, NOISE, *(oracle.quantities if oracle else ()))
 
     def situations(self, genome: Sequence[float] | Genomes) -> list[tuple[Any, LayerTable]]:
@@ -110,6 +113,13 @@ class LayerProblem(Problem):
 
     def evaluate(self, genomes: Genomes) -> list[Outcome]:
         """Evaluate candidates: best mapping of every layer, totals of every network."""
+        return self._evaluate(genomes, range(len(self.situation_names)))
+
+    def evaluate_in(self, genomes: Genomes, situation: int) -> list[Outcome]:
+        """Evaluate candidates on one network at one corner."""
+        return self._evaluate(genomes, (situation,))
+
+    def _evaluate(self, genomes: Genomes, situations: Sequence[int]) -> list[Outcome]:
         outcomes: list[Outcome] = [Outcome({})] * len(genomes)
         machines: list[Built] = []
         buildable: list[int] = []
@@ -125,8 +135,11 @@ class LayerProblem(Problem):
         rows, used = self._rows(genomes[buildable])
         found: list[list[dict[str, float]]] = [[] for _ in buildable]
         refused: dict[int, ConfigError] = {}
+        corners = len(self.searched.corners)
         for place in range(len(self._network.names)):
-            self._run_network(place, rows, used, machines, found, refused)
+            here = [situation % corners for situation in situations if situation // corners == place]
+            if here:
+                self._run_network(place, here, rows, used, machines, found, refused)
         for position, index in enumerate(buildable):
             if position in refused:
                 outcomes[index] = unbuildable(refused[position])
@@ -139,13 +152,14 @@ class LayerProblem(Problem):
     def _run_network(
         self,
         place: int,
+        corners: Sequence[int],
         rows: IntArray,
         used: Used,
         machines: Sequence[Built],
         found: list[list[dict[str, float]]],
         refused: dict[int, ConfigError],
     ) -> None:
-        """Add the quantities of one network of every candidate, at every corner; say which machines refuse it."""
+        """Add the quantities of one network of every candidate, at some corners; say which machines refuse it."""
         here = self._network.network_of == place
         within = used[:, here]
         layers = rows[:, here][within]
@@ -156,7 +170,7 @@ class LayerProblem(Problem):
             noise_db(layers[end - count : end], macs[end - count : end], self._network.largest_macs[place])
             for end, count in zip(ends, counts, strict=True)
         ]
-        for corner in range(len(self.searched.corners)):
+        for corner in corners:
             machine_of = np.repeat([built.numbers[corner] for built in machines], counts)
             sums = np.add.reduceat(self._costs.of_layers(layers, machine_of), ends - counts)
             for position, (built, total) in enumerate(zip(machines, sums, strict=True)):
@@ -182,16 +196,24 @@ class LayerProblem(Problem):
             else:
                 outcomes[index] = Outcome(outcomes[index].quantities | answer)
 
+    @property
+    def oracle_name(self) -> str:
+        """What knows the accuracy; empty where nothing does."""
+        return self._oracle.content[0] if self._oracle else ""
+
+    def subject(self, genome: Sequence[float] | Genomes) -> tuple[Subject, Policy] | None:
+        """Return a candidate's network as an oracle is asked about it; None without an oracle."""
+        if self._oracle is None:
+            return None
+        rows, used = self._rows(np.asarray(genome, dtype=float)[None])
+        return self._oracle.question(self.space.candidate(genome), self._table(rows[0], used[0], 0))
+
     def _machine(self, genome: Genomes) -> Built | ConfigError:
         """Return a candidate's machine, built once for every choice of its knobs."""
         genes = genome[self._machine_genes]
         key = genes.tobytes()
         if key not in self._built:
-            chosen = {
-                name: knob.value(gene)
-                for name, gene in zip(self._machine_knobs, genes.tolist(), strict=True)
-                if not isinstance(knob := self.space.knobs[name], Vector)
-            }
+            chosen = {name: self.space.value(genome, name) for name in self._machine_knobs}
             try:
                 configs = self.searched.configs(chosen)
                 self._built[key] = Built(configs, tuple(self._costs.machine(config) for config in configs))

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from searchers.space import Choice, Condition, Knob, Vector
+from searchers.space import Choice, Condition, Knob, Vector, gene_count
 from workloads.errors import WorkloadError
 from workloads.layers import (
+    DILATION,
     GROUPS,
     IN_C,
     KIND,
@@ -94,7 +95,9 @@ class FixedNetworks:
     def __init__(self, names: Sequence[str]) -> None:
         tables = [open_layers(name) for name in names]
         self._rows = np.concatenate([table.values for table in tables])
-        self.content = hashlib.sha256(self._rows.tobytes()).hexdigest()
+        # Defaults are left out: a study goes on where it was begun before there was such a column.
+        known = self._rows if (self._rows[:, DILATION] > 1).any() else self._rows[:, :DILATION]
+        self.content = hashlib.sha256(known.tobytes()).hexdigest()
         self.knobs: dict[str, Knob] = {}
         self.conditions: dict[str, Condition] = {}
         self.names = tuple(table.name for table in tables)
@@ -169,7 +172,8 @@ class OnceForAllNetwork(_BlockFamily):
 
     def __init__(self, *, width: float, batch: int, options: Mapping[str, tuple[int, ...]]) -> None:
         family = once_for_all.OnceForAll(width)
-        super().__init__(family.name, family.slots, once_for_all.BLOCK_NAMES)
+        name = family.name if width == once_for_all.WIDTHS[0] else f"{family.name}:width={width}"
+        super().__init__(name, family.slots, once_for_all.BLOCK_NAMES)
         self._depths = np.array(options["depth"])
         blocks = once_for_all.STAGES * once_for_all.MOST_BLOCKS
         self.knobs = {
@@ -318,7 +322,8 @@ class PrunedNetwork:
 
     def __init__(self, network: SearchedNetwork, keep: Sequence[float]) -> None:
         self._network, self._keep = network, np.array(keep)
-        self.names, self.slots, self.network_of = network.names, network.slots, network.network_of
+        self.names = tuple(f"{name}, pruned" for name in network.names)  # what is known of the whole one is not of it
+        self.slots, self.network_of = network.slots, network.network_of
         self.block_of = network.block_of
         self.slot_condition, self.largest_macs = network.slot_condition, network.largest_macs
         self.content = network.content
@@ -364,4 +369,4 @@ class PrunedNetwork:
 
 
 def _zeros(knob: Knob) -> IntArray:
-    return np.zeros((1, knob.length if isinstance(knob, Vector) else 1), np.int64)
+    return np.zeros((1, gene_count(knob)), np.int64)

@@ -19,7 +19,7 @@ from accel.report import Report
 from searchers.machines import Machine, Run
 from searchers.outcome import Outcome as Outcome
 from searchers.quantities import QUANTITIES
-from searchers.space import Candidate, Element, Genomes, Space
+from searchers.space import Candidate, Element, Genomes, Order, Space
 from workloads.errors import InputError
 
 MACHINE = "machine."
@@ -35,7 +35,7 @@ class SearchedMachine:
     machine : Machine
     base : Config
         Every candidate's, but for the knobs.
-    knobs : mapping of str to Element
+    knobs : mapping of str to Element or Order
         Fields of the configuration to choose.
     fidelity : str
         One of the machine's.
@@ -45,7 +45,7 @@ class SearchedMachine:
 
     machine: Machine
     base: Any
-    knobs: Mapping[str, Element]
+    knobs: Mapping[str, Element | Order]
     fidelity: str
     corners: tuple[Mapping[str, object], ...] = ({},)
 
@@ -59,6 +59,15 @@ class SearchedMachine:
         """
         chosen = {name.removeprefix(MACHINE): value for name, value in candidate.items() if name.startswith(MACHINE)}
         return tuple(configure(self.base, chosen | dict(corner), "candidate") for corner in self.corners)
+
+    @property
+    def corner_names(self) -> tuple[str, ...]:
+        """What is changed at every corner, as text; empty where nothing is."""
+        return tuple(", ".join(f"{field}={value}" for field, value in corner.items()) for corner in self.corners)
+
+    def situation_names(self, workloads: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of every workload at every corner."""
+        return tuple(f"{name} at {corner}" if corner else name for name in workloads for corner in self.corner_names)
 
     @property
     def content(self) -> dict[str, object]:
@@ -82,6 +91,12 @@ class Problem(ABC):
         Hash of what files held that the study names, empty where there are none.
     over : str
         ``worst`` or ``mean``.
+    situation_names : tuple of str
+        In the order of ``situations``.
+    prunes : bool
+        Whether a study evaluates candidates only in the situations that still distinguish, see ``searchers.corners``.
+    provenance : str
+        What stands beside accuracy wherever it is shown; empty where nobody is asked for it.
     """
 
     space: Space
@@ -89,6 +104,9 @@ class Problem(ABC):
     quantities: tuple[str, ...]
     content: str
     over: str
+    situation_names: tuple[str, ...]
+    provenance: str
+    prunes: bool = False
 
     @abstractmethod
     def evaluate(self, genomes: Genomes) -> list[Outcome]:
@@ -98,6 +116,10 @@ class Problem(ABC):
         ----------
         genomes : ndarray, shape (n, genes)
         """
+
+    @abstractmethod
+    def evaluate_in(self, genomes: Genomes, situation: int) -> list[Outcome]:
+        """Evaluate candidates, shape (n, genes), in one situation, by its place in ``situation_names``."""
 
     @abstractmethod
     def situations(self, genome: Sequence[float] | Genomes) -> list[tuple[Any, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from searchers.problems.problem import (
     unbuildable,
 )
 from searchers.quantities import QUANTITIES
-from searchers.space import Candidate, Element, Genomes, Knob, Space
+from searchers.space import Candidate, Condition, Element, Genomes, Knob, Space
 from workloads.errors import ConfigError, OutputError, WorkloadError
 
 WORKLOAD = "workload."
@@ -35,14 +36,27 @@ class SearchedWorkload(Protocol):
 
     Attributes
     ----------
-    knobs : dict of str to Element
+    knobs : mapping of str to Knob
         What they are generated from, without prefix.
+    conditions : dict of str to Condition
+        Which of them do not always matter; they refer to knobs by the same names.
     content : str
         Hash of the files that are named, empty where there are none.
+    titles : tuple of str
+        What to call the workloads, whatever is chosen of them.
+    has_values : bool
+        Of attention: whether what is computed is compared with what is exact.
     """
 
-    knobs: dict[str, Element]
+    conditions: dict[str, Condition]
     content: str
+    titles: tuple[str, ...]
+    has_values: bool
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """What they are generated from."""
+        ...
 
     def names(self, choice: Mapping[str, Any]) -> tuple[str, ...]:
         """Return what the workloads of a choice are called; equal names are equal workloads."""
@@ -70,8 +84,12 @@ class NamedWorkloads:
         Options that are the same for all of them.
     """
 
+    has_values = True
+
     def __init__(self, machine: Machine, names: Sequence[str], options: Mapping[str, Element]) -> None:
         self._machine, self._names, self.knobs = machine, tuple(names), dict(options)
+        self.titles = self._names
+        self.conditions: dict[str, Condition] = {}
         files = [Path(name) for name in names if Path(name).is_file()]
         self.content = hash_of(*(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)) if files else ""
 
@@ -101,11 +119,14 @@ class GeneratedTransformer:
     """
 
     content = ""
+    titles: tuple[str, ...] = ("transformer",)
+    has_values = True
     SIZES = ("layers", "heads", "head_dim", "feed_forward", "length")
 
     def __init__(self, sizes: Mapping[str, int | Element], seed: int) -> None:
         self._fixed = {name: size for name, size in sizes.items() if isinstance(size, int)}
         self.knobs = {name: size for name, size in sizes.items() if not isinstance(size, int)}
+        self.conditions: dict[str, Condition] = {}
         self._seed = seed
 
     def names(self, choice: Mapping[str, Any]) -> tuple[str, ...]:
@@ -166,17 +187,23 @@ class WorkloadProblem(Problem):
         over: str = WORST,
     ) -> None:
         self._workload, self.searched, self._oracle, self.over = workload, searched, oracle, over
+        self.provenance = oracle.provenance if oracle else ""
         self.content = workload.content if oracle is None else hash_of(workload.content, oracle.content)
         knobs: dict[str, Knob] = {f"{WORKLOAD}{name}": element for name, element in workload.knobs.items()}
         knobs |= {f"{MACHINE}{name}": element for name, element in searched.knobs.items()}
-        self.space = Space(knobs)
+        conditions = {
+            f"{WORKLOAD}{name}": replace(condition, knob=f"{WORKLOAD}{condition.knob}")
+            for name, condition in workload.conditions.items()
+        }
+        self.space = Space(knobs, conditions)
+        self.situation_names = searched.situation_names(workload.titles)
         self._opened: dict[str, Any] = {}
         self._plans: dict[tuple[object, ...], Any] = {}
 
     @cached_property
     def quantities(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names of what every outcome that can be had has; known of the kind of machine."""
-        has_quality = isinstance(self.searched.machine, AttentionMachine)
+        has_quality = isinstance(self.searched.machine, AttentionMachine) and self._workload.has_values
         reported = tuple(
             name
             for name, quantity in QUANTITIES.items()
@@ -199,22 +226,36 @@ class WorkloadProblem(Problem):
 
     def evaluate(self, genomes: Genomes) -> list[Outcome]:
         """Evaluate candidates one after another."""
-        return [self._evaluate(genome) for genome in genomes]
+        return [self._evaluate(genome, slice(None)) for genome in genomes]
 
-    def _evaluate(self, genome: Genomes) -> Outcome:
+    def evaluate_in(self, genomes: Genomes, situation: int) -> list[Outcome]:
+        """Evaluate candidates one after another, on one workload at one corner."""
+        return [self._evaluate(genome, slice(situation, situation + 1)) for genome in genomes]
+
+    def _evaluate(self, genome: Genomes, chosen: slice) -> Outcome:
         try:
-            situations = self.situations(genome)
+            situations = self.situations(genome)[chosen]
             reports = [self._run(config, workload) for config, workload in situations]
         except (ConfigError, WorkloadError) as error:
             return unbuildable(error)
         found = [read_quantities(report, self.quantities) for report in reports]
-        quantities = self.combined(found)
         if self._oracle is not None:
-            (answer,) = self._oracle.ask([situations[0][0]], [{}])
-            if isinstance(answer, str):
-                return Outcome({}, answer)
-            quantities |= answer
-        return Outcome(quantities)
+            configs, names = self._asked(genome)
+            for quantities, answer in zip(found, self._oracle.ask(configs[chosen], names[chosen]), strict=True):
+                if isinstance(answer, str):
+                    return Outcome({}, answer)
+                quantities |= answer
+        return Outcome(self.combined(found))
+
+    def _asked(self, genome: Genomes) -> tuple[list[Any], list[str]]:
+        """Return the machine and the name of the workload of every situation of a candidate."""
+        candidate = self.space.candidate(genome)
+        pairs = [
+            (config, name)
+            for name in self._workload.names(self._choice(candidate))
+            for config in self.searched.configs(candidate)
+        ]
+        return [config for config, _ in pairs], [name for _, name in pairs]
 
     @staticmethod
     def _choice(candidate: Candidate) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STUDY_COPY, SWEEP_COPY, OPTIONS = "study.toml", "sweep.toml", "options.toml"
-OPTION_KEYS = {"budget", "seed", "algorithm"}
+OPTION_KEYS = {"budget", "seed", "algorithm", "oracle_file"}
 TEXTS = ("state", "reason")
 SWEEP_COLUMNS = ("design", "state", "reason")
 Cells = list[object]
@@ -41,7 +41,9 @@ def kept_points(study: Study, folder: Path) -> list[Point]:
 
     with Reader(folder) as store:
         if store.facts.get("key") != study.key:
-            raise StoreError(f"{store.path}: holds the points of another study or seed, need another folder")
+            raise StoreError(
+                f"{store.path}: holds the points of another study, seed or oracle file, need another folder"
+            )
         return checked(study, store.points())
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -273,7 +274,9 @@ class Store(Reader):
         self._version = _checked_version(self._connection, self.path)
         self.facts = dict(self._connection.execute("SELECT name, value FROM study"))
         if self.facts.get("key") != self._study_key:
-            raise StoreError(f"{self.path}: holds the points of another study or seed, need another folder")
+            raise StoreError(
+                f"{self.path}: holds the points of another study, seed or oracle file, need another folder"
+            )
         mode = "DELETE" if file_system(self.path.parent) in NETWORK_FILE_SYSTEMS else "WAL"
         self._connection.execute(f"PRAGMA journal_mode={mode}")
         self._connection.execute("PRAGMA synchronous=FULL")
@@ -344,7 +347,7 @@ class Store(Reader):
             raise StoreError(f"{self.path}: cannot be written: {error}, need room and a folder to write to") from error
 
     def _row(self, point: Point, state: str) -> Row:
-        genome = np.array(point.genome, dtype=GENES).tobytes()
+        genome = struct.pack(f"<{len(point.genome)}d", *point.genome)
         key = point.key or hashlib.sha256(self._study_key.encode() + genome).hexdigest()
         quantities, reason = json.dumps(point.outcome.quantities), point.outcome.reason
         row = (_number(point), key, state, genome, point.design, quantities, reason, self._origin, None)

@@ -43,3 +43,12 @@ def test_a_training_step_goes_down_and_shipped_networks_are_of_the_table() -> No
     loss = network(torch.zeros(8, 1, 8, 8)).square().mean()
     loss.backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_a_network_that_is_trained_again_reaches_what_the_table_says() -> None:
+    from searchers.oracles.training import train_digits
+
+    train_digits.train_the_same_everywhere()
+    first = measured()[0]
+    correct, tested = train_digits.measure(first.architecture, first.bits, 0, train_digits.load_images())
+    assert 100 * correct / tested == pytest.approx(first.percent[0], abs=3.0)  # processors round differently

@@ -100,7 +100,7 @@ def footprints(layer: Layer, machine: Machine, tile: Tile) -> dict[str, int]:
     if layer.reads_input:  # stored as the rows of a matrix ("im2col"): windows do not share pixels
         pixels = w * h * kernel
     else:
-        pixels = ((w - 1) * layer.stride + layer.kernel_w) * ((h - 1) * layer.stride + layer.kernel_h)
+        pixels = ((w - 1) * layer.stride + layer.reach_w) * ((h - 1) * layer.stride + layer.reach_h)
     return {
         "wbuf": ceil_div(kernel * ic, lanes) * lanes * oc * layer.wgt_bits,
         "ibuf": pixels * in_channels * b * layer.act_bits,

@@ -32,6 +32,8 @@ class Group:
     size: Tile
     kernel_w: int
     kernel_h: int
+    reach_w: int
+    reach_h: int
     stride: int
     act_bits: int
     wgt_bits: int
@@ -57,8 +59,8 @@ def group_of(layer: Layer) -> Group:
         repeats = ceil_div(layer.in_c, ic)
     size = {"b": layer.batch, "w": layer.out_w, "h": layer.out_h, "ic": ic, "oc": oc}
     return Group(
-        size, layer.kernel_w, layer.kernel_h, layer.stride, layer.act_bits, layer.wgt_bits,
-        bool(layer.reads_input), products, repeats,
+        size, layer.kernel_w, layer.kernel_h, layer.reach_w, layer.reach_h, layer.stride, layer.act_bits,
+        layer.wgt_bits, bool(layer.reads_input), products, repeats,
     )  # fmt: skip
 
 
@@ -72,8 +74,8 @@ def tile_bits(group: Group, machine: Machine, tile: Tile, *, in_buffer: bool) ->
     if group.unrolled:
         pixels = tile["w"] * tile["h"] * group.kernel_w * group.kernel_h
     else:
-        width = group.kernel_w + (tile["w"] - 1) * group.stride
-        pixels = width * (group.kernel_h + (tile["h"] - 1) * group.stride)
+        width = group.reach_w + (tile["w"] - 1) * group.stride
+        pixels = width * (group.reach_h + (tile["h"] - 1) * group.stride)
     return {
         "weights": group.kernel_w * group.kernel_h * ic * oc * wgt,
         "inputs": tile["b"] * pixels * ic * act,

@@ -104,7 +104,7 @@ class Array:
         else:
             group, inner, kernel_out = vector.group, channel, out
             channel_in = group * (layer.in_c // layer.groups) + channel
-        row, column = h * layer.stride + y, w * layer.stride + x
+        row, column = h * layer.stride + y * layer.dilation, w * layer.stride + x * layer.dilation
         weight = self.weights[group, y, x, inner, kernel_out]
         return int(self.activations[b, row, column, channel_in]), int(weight)
 
@@ -201,11 +201,11 @@ def run(
 def padded(layer: Layer, activations: np.ndarray) -> np.ndarray:
     """Pad a map by zeros to what its windows cover, the odd row or column at the end."""
     spans = []
-    for size, out, kernel in (
-        (layer.in_h, layer.out_h, layer.kernel_h),
-        (layer.in_w, layer.out_w, layer.kernel_w),
+    for size, out, reach in (
+        (layer.in_h, layer.out_h, layer.reach_h),
+        (layer.in_w, layer.out_w, layer.reach_w),
     ):
-        missing = max(0, (out - 1) * layer.stride + kernel - size)
+        missing = max(0, (out - 1) * layer.stride + reach - size)
         spans.append((missing // 2, missing - missing // 2))
     return np.pad(activations, ((0, 0), *spans, (0, 0)))
 
@@ -261,7 +261,9 @@ class Memory:
             elif buffer == "obuf":
                 found |= {(visit.group, *rest) for rest in product(*(span[loop] for loop in ("b", "h", "w", "oc")))}
             else:
-                window = product(range(layer.kernel_h), range(layer.kernel_w))
+                # A map is brought as what a window covers, windows that are stored as rows as the taps they have.
+                taps = layer.kernel_h, layer.kernel_w
+                window = product(*map(range, taps if layer.reads_input else (layer.reach_h, layer.reach_w)))
                 channels = span["oc"] if depthwise else span["ic"]
                 for (y, x), b, h, w, c in product(window, span["b"], span["h"], span["w"], channels):
                     pixel = (b, h * layer.stride + y, w * layer.stride + x, c)

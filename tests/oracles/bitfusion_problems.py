@@ -61,6 +61,7 @@ def random_layer(
         act_bits=draw(1, widest_bits),
         wgt_bits=draw(1, widest_bits),
         reads_input=draw(0, 1) if kind != "matmul" else 0,
+        dilation=1 + (out_h + out_c) % 3 // 2,
     )
 
 

@@ -87,10 +87,17 @@ def arrivals(stream: Iterator[tuple[int, ...]], machine: Machine) -> dict[tuple[
 # ---- The array: one step a cycle -------------------------------------------------------------------------
 
 
-def cycles_of_order(machine: Machine, outer: Operand, inner: Operand, depth: int) -> int:
-    """Run all steps of a pair of chunks: every outer tile meets all inner tiles and all their bits."""
+def cycles_of_order(
+    machine: Machine, outer: Operand, inner: Operand, depth: int, *, kept: tuple[bool, bool] = (False, False)
+) -> int:
+    """Run all steps of a pair of chunks: every outer tile meets all inner tiles and all their bits.
+
+    A chunk that is kept from an earlier pair is there from the beginning.
+    """
     tile_there = arrivals(tile_by_tile(outer, depth), machine)
     plane_there = arrivals(plane_by_plane(inner, depth), machine)
+    tile_there = dict.fromkeys(tile_there, 0) if kept[0] else tile_there
+    plane_there = dict.fromkeys(plane_there, 0) if kept[1] else plane_there
     last_word_steps = inner.bits * outer.bits
     waiting_step = depth * last_word_steps - (last_word_steps - outer.bits)  # the first plane of the last word ends
     now = 0
@@ -114,6 +121,55 @@ def chunks(operand: Operand, depth: int, machine: Machine) -> list[Operand]:
         if max(counts) * depth * operand.bits <= machine.buffer_words:
             return [Operand(count, operand.tile, operand.bits) for count in counts]
     raise ValueError("the buffer does not hold one tile")
+
+
+# ---- Mappings --------------------------------------------------------------------------------------------
+
+
+def cut(operand: Operand, tiles_each: int) -> list[Operand]:
+    """Cut an operand into chunks of so many tiles; the last may be smaller."""
+    tiles = operand.tiles
+    parts = [tiles[start : start + tiles_each] for start in range(0, len(tiles), tiles_each)]
+    return [Operand(sum(part), operand.tile, operand.bits) for part in parts]
+
+
+def mappings(product: Product, machine: Machine, act_bits: int, wgt_bits: int) -> Iterator[tuple[int, int, str]]:
+    """All chunks that fit, in tiles of rows and columns, and whose are kept: of every number of chunks the least."""
+    depth = ceil_div(product.depth, machine.depth_bits)
+    choices = []
+    for count, tile, bits in (
+        (product.rows, machine.tile_rows, act_bits),
+        (product.columns, machine.tile_columns, wgt_bits),
+    ):
+        operand = Operand(count, tile, bits)
+        sizes = {ceil_div(len(operand.tiles), number) for number in range(1, len(operand.tiles) + 1)}
+        largest = {size: max(part.count for part in cut(operand, size)) for size in sizes}
+        choices.append([size for size in sizes if largest[size] * depth * bits <= machine.buffer_words])
+    yield from every(*choices, ("nothing", "rows", "columns"))
+
+
+def mapped(
+    product: Product, machine: Machine, act_bits: int, wgt_bits: int, mapping: tuple[int, int, str]
+) -> tuple[int, int]:
+    """Cycles, and words that are fetched, of one product under a mapping; buffers are what was fetched last."""
+    depth = ceil_div(product.depth, machine.depth_bits)
+    rows = list(enumerate(cut(Operand(product.rows, machine.tile_rows, act_bits), mapping[0])))
+    columns = list(enumerate(cut(Operand(product.columns, machine.tile_columns, wgt_bits), mapping[1])))
+    pairs = list(every(rows, columns))
+    if mapping[2] == "columns":
+        pairs.sort(key=lambda pair: pair[1][0])
+    held: tuple[int | None, int | None] = (None, None)
+    cycles = words = 0
+    for (row, some_rows), (column, some_columns) in pairs:
+        kept = (held[0] == row, held[1] == column) if mapping[2] != "nothing" else (False, False)
+        cycles += min(
+            cycles_of_order(machine, some_rows, some_columns, depth, kept=kept),
+            cycles_of_order(machine, some_columns, some_rows, depth, kept=kept[::-1]),
+        )
+        words += 0 if kept[0] else some_rows.count * depth * act_bits
+        words += 0 if kept[1] else some_columns.count * depth * wgt_bits
+        held = row, column
+    return cycles, words
 
 
 # ---- The interface ---------------------------------------------------------------------------------------

@@ -47,12 +47,12 @@ def convolution(layer: Layer, tile: tuple[int, ...], side: int) -> Counts:
                     for _ in parts(layer.kernel_h, kh):
                         for _ in parts(layer.kernel_w, kw):
                             for _ in parts(in_c, ic):
-                                call(count, layer.stride, tile, side)
+                                call(count, layer, tile, side)
         count.write_bytes += layer.out_h * layer.out_w * out_c
     return count
 
 
-def call(count: Counts, stride: int, tile: tuple[int, ...], side: int) -> None:
+def call(count: Counts, layer: Layer, tile: tuple[int, ...], side: int) -> None:
     w, h, ic, oc, kw, kh = tile
     count.calls += 1
     for _ in range(h):
@@ -60,7 +60,8 @@ def call(count: Counts, stride: int, tile: tuple[int, ...], side: int) -> None:
             for _ in parts(ic, side):
                 for _ in parts(oc, side):
                     count.array_steps += steps(w, side)
-    for _ in range(((w - 1) * stride + kw) * ((h - 1) * stride + kh)):
+    width, height = ((out - 1) * layer.stride + (taps - 1) * layer.dilation + 1 for out, taps in ((w, kw), (h, kh)))
+    for _ in range(width * height):
         count.dma_requests += requests(ic)
         count.read_bytes += ic
     for _ in range(kw * kh * ic):

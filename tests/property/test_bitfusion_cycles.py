@@ -41,6 +41,7 @@ def tiny_layer(random: np.random.Generator, most_macs: int = 1500) -> Layer:
             in_c=in_c, out_h=out_h, out_w=out_w, out_c=out_c, kernel_h=kernel_h, kernel_w=kernel_w, stride=stride,
             groups=groups, act_bits=int(random.choice(WIDTHS)), wgt_bits=int(random.choice(WIDTHS)),
             reads_input=int(random.integers(0, 2)) if kind != "matmul" else 0,
+            dilation=1 + (out_h + out_c) % 3 // 2,
         )  # fmt: skip
         if layer.macs <= most_macs:
             return layer
@@ -175,8 +176,8 @@ def direct(layer: Layer, activations: np.ndarray, weights: np.ndarray) -> np.nda
     inputs, per_group = layer.in_c // layer.groups, layer.out_c // layer.groups
     for h in range(layer.out_h):
         for w in range(layer.out_w):
-            rows, columns = (slice(at * layer.stride, at * layer.stride + size) for at, size in
-                             ((h, layer.kernel_h), (w, layer.kernel_w)))  # fmt: skip
+            rows, columns = (slice(at * layer.stride, at * layer.stride + size, layer.dilation) for at, size in
+                             ((h, layer.reach_h), (w, layer.reach_w)))  # fmt: skip
             for group in range(layer.groups):
                 window = grown[:, rows, columns, group * inputs : (group + 1) * inputs]
                 made = np.tensordot(window, weights[group].astype(np.int64), axes=3)

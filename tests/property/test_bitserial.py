@@ -61,8 +61,10 @@ def counted(problem: Problem) -> Counts:
     layers = np.zeros((1, len(COLUMNS)), np.int64)
     layers[0, [ACT_BITS, WGT_BITS]] = act, wgt
     products = np.array([[product.rows, product.columns, product.depth, product.repeats]])
+    mappings = np.zeros((1, kernels.MAPPING_COLUMNS), np.int64)
     counters = np.zeros((1, len(kernels.COUNTERS)), np.int64)
-    kernels.network_cost(layers, products, np.array(astuple(machine)), counters)
+    kernels.published_mappings(layers, products, np.array(astuple(machine)), mappings)
+    kernels.network_cost(layers, products, mappings, np.array(astuple(machine)), counters)
     counts = dict(zip(kernels.COUNTERS, counters[0].tolist(), strict=True))
     return {"cycles": counts["compute_cycles"] + counts["stall_cycles"], **counts}
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import moocore
 import numpy as np
 import pytest
 
 from searchers.algorithms.algorithm import ALGORITHMS, EXTRAS, Algorithm, make_algorithm
+from searchers.algorithms.gradient import KnownCost
 from searchers.algorithms.random_search import RandomSearch
+from searchers.run import run_study
 from searchers.space import Choice, Condition, Genomes, Integer, Real, Space, Vector
+from searchers.storage.results import RESULTS, write_points
+from searchers.study import read_study
 from workloads.errors import StudyError
 
 POPULATION = 12
@@ -135,6 +141,32 @@ class TestEveryAlgorithm:
         for asked in generations(make(name, of=small), 4):
             assert asked.shape[1] == 1
             assert len(asked)
+
+    def test_the_number_of_workers_changes_no_byte(
+        self, name: str, study_file: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        study = read_study(study_file(algorithm="[algorithm]\npopulation = 8"), budget=24, algorithm=name)
+        tables = []
+        for workers in (1, 2):
+            folder = tmp_path / str(workers)
+            write_points(study, run_study(study, folder, workers=workers), folder / RESULTS)
+            tables.append((folder / RESULTS).read_bytes())
+        assert tables[0].count(b"\n") == 25
+        assert tables[1] == tables[0]
+
+
+@pytest.mark.parametrize(
+    ("rest", "reference", "least", "message"),
+    [
+        (0.0, 1.0, 0.0, "rest = 0.0, need a number above 0"),
+        (1.0, float("nan"), 0.0, "reference = nan, need a number above 0"),
+        (1.0, 1.0, -2.0, "of_values = -2.0, need numbers from 0"),
+    ],
+)
+def test_a_known_cost_is_above_0(rest: float, reference: float, least: float, message: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        KnownCost(np.array([1.0, least]), rest, reference, 1.0)
+    assert str(caught.value) == f"known cost: {message}"
 
 
 def test_an_unknown_algorithm_is_refused() -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accel import bitfusion_apq, eyeriss, gemmini, systolic
+from accel import bitfusion, bitfusion_apq, eyeriss, gemmini, spatial, systolic
+from accel.bitfusion.config import costs
 from accel.config import limits
 from mappers.bitfusion_apq import best_plan as apq_plan
 from mappers.gemmini import best_plan as gemmini_plan
 from mappers.gemmini import plan_of_mapping
+from mappers.spatial import best_plan as spatial_plan
 from tests.command_line import sextant
 from workloads.errors import ConfigError, WorkloadError
 from workloads.layer_csv import write_layers
@@ -23,7 +25,7 @@ CONV = Layer(
     name="conv", kind="conv", in_h=8, in_w=8, in_c=16, out_h=6, out_w=6, out_c=32, kernel_h=3, kernel_w=3,
 )  # fmt: skip
 TABLE = LayerTable.of("net", [CONV])
-MACHINES = ("eyeriss", "gemmini", "bitfusion_apq")
+MACHINES = ("eyeriss", "gemmini", "bitfusion_apq", "spatial")
 
 
 @pytest.fixture
@@ -59,6 +61,10 @@ def test_an_unknown_preset_is_told_in_one_line(machine: str, preset: str, table_
         ("gemmini", "array_side=129", "--set: array_side = 129, need a whole number, 1..128"),
         ("gemmini", "step_cycles=0.5", "--set: step_cycles = 0.5, need a number, 1..100"),
         ("bitfusion_apq", "wbuf_bytes=many", "--set: wbuf_bytes = many, need a whole number, 1..268435456"),
+        ("spatial", "size_1=0", "--set: size_1 = 0, need a whole number, 1..1024"),
+        ("spatial", "unroll=KK", "--set: unroll = KK, need 3 different letters of KCYXRS"),
+        ("spatial", "unroll=KCZ", "--set: unroll = KCZ, need 3 different letters of KCYXRS"),
+        ("spatial", "element_bytes=8", "--set: element_bytes = 8, need a whole number, 16..262144"),
         ("systolic", "dataflow=rs", "--set: dataflow = rs, need one of os, ws, is, best"),
     ],
 )
@@ -120,11 +126,38 @@ def test_plans_have_a_row_for_every_layer() -> None:
     for plan in (gemmini.Plan, eyeriss.Plan, bitfusion_apq.Plan):
         with pytest.raises(ValueError, match=r"of shape \(2, 6\) for 1 layers"):
             plan(TABLE, np.ones((2, 6), np.int64))
+    with pytest.raises(ValueError, match=r"of shape \(2, 6\) for 1 layers"):
+        spatial.Plan(TABLE, np.ones((2, 6), np.int64), np.ones(6, np.int64))
+
+
+def test_a_word_of_each_operand_that_fits_no_element_is_told() -> None:
+    narrow = replace(spatial.PRESETS["paper"], element_bytes=16, operand_bits=32)
+    told = "spatial, layer conv of net: element_bytes, buffer_bytes = 16, 110592, need half of each to hold"
+    with pytest.raises(ConfigError, match=told):
+        spatial_plan(narrow, TABLE)
+    with pytest.raises(ConfigError, match="spatial, layer conv of net: element_bytes, buffer_bytes = 512, 256"):
+        spatial_plan(replace(spatial.PRESETS["paper"], buffer_bytes=256), TABLE)
+
+
+def test_the_spatial_arrays_nest_is_shown_as_it_runs() -> None:
+    plan = spatial_plan(spatial.PRESETS["paper"], TABLE)
+    assert plan.describe(0) == "buffer K8 | array C4 Y6 R3 | element K4 C4 X6 S3"
+
+
+def test_wider_words_cost_more_and_memory_beyond_a_bank_is_more_banks() -> None:
+    paper = spatial.PRESETS["paper"]
+    plan = spatial_plan(paper, TABLE)
+    narrow, wide = (spatial.estimate(replace(paper, operand_bits=bits), plan) for bits in (8, 32))
+    assert all(narrow.energy_pj[part] < wide.energy_pj[part] for part in narrow.energy_pj)
+    one, two = (spatial.estimate(replace(paper, buffer_bytes=banks * 262144), plan) for banks in (1, 2))
+    assert two.area_mm2["global_buffer"] == pytest.approx(2 * one.area_mm2["global_buffer"])
+    assert two.energy_pj == one.energy_pj
 
 
 def test_fields_scripts_rely_on_are_there() -> None:
     assert {"rows", "columns", "buffer_bytes", "dram_bits_per_cycle", "clock_hz"} <= limits(eyeriss.Config).keys()
     assert {"array_side", "scratchpad_bytes", "accumulator_bytes", "clock_hz"} <= limits(gemmini.Config).keys()
+    assert {"size_1", "size_2", "size_3", "unroll", "element_bytes", "buffer_bytes"} <= limits(spatial.Config).keys()
     shared = {"rows", "columns", "wbuf_bytes", "ibuf_bytes", "obuf_bytes", "dram_bits_per_cycle", "clock_hz"}
     assert shared <= limits(bitfusion_apq.Config).keys()
 
@@ -132,5 +165,11 @@ def test_fields_scripts_rely_on_are_there() -> None:
 def test_rooflines_are_peaks_of_the_array() -> None:
     assert eyeriss.roofline(eyeriss.PRESETS["paper"]).peak_gops["any width"] == pytest.approx(67.2)
     assert gemmini.roofline(gemmini.PRESETS["paper"]).peak_gops["8 bits"] == pytest.approx(512)
+    assert spatial.roofline(spatial.PRESETS["paper"]).peak_gops["any width"] == pytest.approx(67.2)
     apq = bitfusion_apq.roofline(bitfusion_apq.PRESETS["paper"])
     assert [round(peak) for peak in apq.peak_gops.values()] == [8192, 2048, 512]
+
+
+def test_apqs_machine_has_the_area_of_the_chip_it_is() -> None:
+    apq = bitfusion_apq.PRESETS["paper"]
+    assert bitfusion_apq.estimate(apq, apq_plan(apq, TABLE)).area_mm2 == costs(bitfusion.PRESETS["paper"]).area_mm2

@@ -38,6 +38,8 @@ def run(attention: Attention) -> tuple[int, int, bool]:
         ("bert-large:length=16,seed=5", (16, 16, True)),
         ("gpt2-small", (1024, 992, False)),
         ("gpt2-medium:prompt=20,generate=3", (23, 20, False)),
+        ("majority-transformer", (24, 24, True)),
+        ("language-transformer", (48, 1, False)),
         ("gpt2-small:prompt=20,generate=3,summarise=1", (23, 20, True)),
         ("gpt2-small:prompt=20,generate=0,summarise=1", (20, 20, True)),
         ("gpt2-small:100", (100, 100, True)),
@@ -49,7 +51,7 @@ def test_names_and_their_options(workload: str, expected: tuple[int, int, bool])
     model = MODELS[workload.partition(":")[0]]
     assert run(attention) == expected
     assert (attention.name, attention.causal) == (workload, model.causal)
-    assert (attention.layers, attention.heads, attention.head_dim) == (model.layers, model.heads, 64)
+    assert (attention.layers, attention.heads, attention.head_dim) == (model.layers, model.heads, model.head_dim)
     assert attention.shape == ModelShape(model.hidden, model.feed_forward)
 
 
@@ -118,7 +120,8 @@ def test_what_cannot_be_opened(workload: str, said: str) -> None:
 
 
 def test_names_are_listed_with_what_they_take() -> None:
-    assert list(ATTENTION_WORKLOADS) == ["bert-base", "bert-large", "gpt2-small", "gpt2-medium"]
+    published = ["bert-base", "bert-large", "gpt2-small", "gpt2-medium"]
+    assert list(ATTENTION_WORKLOADS) == [*published, "majority-transformer", "language-transformer"]
     assert ATTENTION_WORKLOADS["gpt2-small"] == (
         "decoder, 12 layers of 12 heads of 64, generated numbers: prompt=992, generate=32, seed=1, summarise=0"
     )

@@ -21,7 +21,7 @@ from workloads.layer_csv import write_layers
 from workloads.layers import Layer, LayerTable
 
 PAPER = PRESETS["paper"]
-FIELDS = ("tile_rows", "tile_columns", "depth_bits", "stream_bits_per_cycle", "buffer_words", "clock_hz")
+FIELDS = ("tile_rows", "tile_columns", "depth_bits", "stream_bits_per_cycle", "buffer_words", "clock_hz", "mapping")
 LARGEST = {
     "tile_rows": 256,
     "tile_columns": 256,
@@ -100,7 +100,8 @@ def test_the_kernels_row_has_the_kernels_order() -> None:
 
 
 def test_content_key_tells_every_field_apart() -> None:
-    changed = [replace(PAPER, **{field: getattr(PAPER, field) / 2 if field == "clock_hz" else 3}) for field in FIELDS]
+    values = {"clock_hz": PAPER.clock_hz / 2, "mapping": "all"}
+    changed = [replace(PAPER, **{field: values.get(field, 3)}) for field in FIELDS]
     assert len({content_key(config) for config in (PAPER, *changed)}) == len(FIELDS) + 1
 
 

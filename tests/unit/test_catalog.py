@@ -27,7 +27,9 @@ def test_names() -> None:
         "alexnet-bitfusion", "alexnet-bitfusion-2x", "cifar10-bitfusion", "lstm-bitfusion",
         "lenet5-bitfusion", "resnet18-bitfusion", "resnet18-bitfusion-2x", "rnn-bitfusion",
         "svhn-bitfusion", "vgg7-bitfusion", "resnet18", "resnet50",
-        "mobilenet_v1", "mobilenet_v2", "proxylessnas", "once-for-all", "tiny-residual",
+        "mobilenet_v1", "mobilenet_v1-0.75", "mobilenet_v1-amc-0.5-flops", "mobilenet_v1-amc-0.5-latency",
+        "mobilenet_v2", "mobilenet_v2-amc-0.7-flops", "proxylessnas", "proxylessnas-mobile", "proxylessnas-mobile-1.4",
+        "proxylessnas-cpu", "proxylessnas-gpu", "once-for-all", "hat", "tiny-residual",
         "bert-base", "bert-large", "gpt2-small", "gpt2-medium",
     )  # fmt: skip
 

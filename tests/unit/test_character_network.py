@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from searchers.oracles.accuracy import Keep
-from searchers.oracles.character_network import LENGTH, machine, shipped
-from searchers.oracles.characters import TABLE
+from searchers.oracles.attention_network import machine
+from searchers.oracles.character_network import LENGTH, shipped
+from searchers.oracles.characters import Characters
 from searchers.oracles.training.rows import finished_rows
 from workloads.errors import ConfigError
 
@@ -19,7 +20,7 @@ SHOWN = 100
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
-    with TABLE.open(encoding="utf-8", newline="") as file:
+    with Characters.table().open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

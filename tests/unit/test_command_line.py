@@ -285,7 +285,8 @@ def test_help_names_every_command() -> None:
 
 PRESETS = [
     *(f"{name} paper" for name in ("bitfusion", "bitfusion_apq", "bitserial")),
-    *("bitserial haq-edge", "systolic paper", "eyeriss paper", "eyeriss bitfusion-baseline", "gemmini paper"),
+    *("bitserial haq-edge", "systolic paper", "eyeriss paper", "eyeriss bitfusion-baseline"),
+    *("spatial paper", "gemmini paper"),
     *("sparch paper", "spatten paper", "spatten paper-1/8", "spatten hbm2"),
     *(
         "dense_attention paper",
@@ -309,7 +310,7 @@ FILES = (
         (
             "machines",
             [
-                *("bitfusion", "bitfusion_apq", "bitserial", "systolic", "eyeriss", "gemmini"),
+                *("bitfusion", "bitfusion_apq", "bitserial", "systolic", "eyeriss", "spatial", "gemmini"),
                 *("sparch", "spatten", "dense_attention", "a3", "mnnfast", "outerspace", "eie"),
             ],
         ),

@@ -67,12 +67,27 @@ def test_haq_on_every_machine(tmp_path: Path) -> None:
     assert lines[-1] == "wrote build/haq/across.csv and build/haq/bits.png"
 
 
+def test_hat_on_every_device(tmp_path: Path) -> None:
+    lines = run(HOUSE / "examples" / "hat.py", tmp_path, "1").splitlines()
+    with (tmp_path / "build/hat/across.csv").open(encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    shares = np.array([[float(cell) for cell in row[2:]] for row in rows])
+    assert [row[0] for row in rows] == header[2:]
+    assert (shares.diagonal() <= 1.0).all()
+    table = lines.index("most multiply-accumulates [G] within a limit, 1 iterations of 125") + 2
+    for line, row in zip(lines[table : table + len(rows)], rows, strict=True):
+        random, evolved, optimum = map(float, line.split()[-3:])
+        assert max(random, evolved) <= optimum
+        assert float(row[1]) == pytest.approx(evolved, abs=5e-4)
+        assert (tmp_path / "build/hat" / f"{row[0].lower().replace(' ', '_')}.json").is_file()
+
+
 @pytest.mark.parametrize(
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "studies")),
-        *(f"docs/recipes/{name}.md" for name in ("joint", "haq", "apq", "once_for_all", "sizing")),
+        *(f"docs/{name}.md" for name in ("bitfusion", "bitserial", "systolic", "spatial", "studies")),
+        *(f"docs/recipes/{path.name}" for path in (HOUSE / "docs" / "recipes").glob("*.md")),
     ],
 )
 def test_links_lead_somewhere(page: str) -> None:

@@ -44,6 +44,11 @@ def test_reads_input_may_be_missing_or_empty(tmp_path: Path) -> None:
     assert read_layers(with_column).values[:, READS_INPUT].tolist() == [0, 1]
 
 
+def test_dilation_may_be_missing_or_empty(tmp_path: Path) -> None:
+    with_column = write(tmp_path, HEADING + ",dilation", FIRST + ",", FIRST + ",3")
+    assert [layer.dilation for layer in read_layers(with_column).layers()] == [1, 3]
+
+
 def test_columns_may_stand_in_any_order_beside_others(tmp_path: Path) -> None:
     plain = read_layers(write(tmp_path, HEADING, FIRST))
     columns, values = (",".join(reversed(line.split(","))) for line in (HEADING, FIRST))

@@ -54,7 +54,7 @@ def depthwise(**changes: Any) -> Layer:
 
 def test_columns_are_where_the_constants_say() -> None:
     row = conv(batch=5, act_bits=6, wgt_bits=7, reads_input=1).row()
-    assert len(row) == len(COLUMNS) == 15
+    assert len(row) == len(COLUMNS) == 16
     assert (row[BATCH], row[ACT_BITS], row[WGT_BITS], row[READS_INPUT]) == (5, 6, 7, 1)
     assert [conv(kind=kind).row()[0] for kind in KINDS if kind != "depthwise"] == [0, 2, 3]
 

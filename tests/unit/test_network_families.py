@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workloads.catalog import NETWORKS
 from workloads.errors import WorkloadError
 from workloads.layers import LayerTable
 from workloads.network import Network
@@ -177,41 +178,18 @@ def test_proxyless_slots() -> None:
         assert names == family.table(architecture).layer_names
 
 
-def proxyless_network(family: ProxylessNAS, kernels: str, expansions: str) -> Network:
-    """Build a network from a digit a block; 0 is skipped."""
-    blocks = tuple(
-        (int(kernel), int(expansion)) if kernel != "0" else None
-        for kernel, expansion in zip(kernels, expansions, strict=True)
-    )
-    return family.network(proxyless.Architecture(224, blocks))
-
-
-def test_proxyless_mobile() -> None:
-    # The published network has 32 channels in its first stage, not the 24 of the searched backbone.
-    family = ProxylessNAS(stage_widths=(32, 40, 80, 96, 192, 320))
-    network = proxyless_network(family, "530073557555555577777", "330033336333633366336")
-    assert network.parameters == 4_080_512
-
-
-def test_proxyless_mobile_14() -> None:
-    widths = (40, 56, 112, 136, 256, 448)
-    family = ProxylessNAS(first_conv=48, first_block=24, stage_widths=widths, feature_mix=1792)
-    network = proxyless_network(family, "530073557555555577777", "330033336333633366336")
-    assert network.parameters == 6_857_568
-
-
-def test_proxyless_cpu() -> None:
-    widths = (32, 48, 88, 104, 216, 360)
-    family = ProxylessNAS(first_conv=40, first_block=24, stage_widths=widths, feature_mix=1432)
-    network = proxyless_network(family, "333333353003533355535", "633363336003633363336")
-    assert network.parameters == 4_361_648
-
-
-def test_proxyless_gpu() -> None:
-    widths = (32, 56, 112, 128, 256, 432)
-    family = ProxylessNAS(first_conv=40, first_block=24, stage_widths=widths, feature_mix=1728)
-    network = proxyless_network(family, "500070037005503577757", "300030036003603366666")
-    assert network.parameters == 7_119_848
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"),
+    [
+        ("proxylessnas-mobile", 4_080_512, 320_427_584),
+        ("proxylessnas-mobile-1.4", 6_857_568, 580_883_408),
+        ("proxylessnas-cpu", 4_361_648, 439_243_864),
+        ("proxylessnas-gpu", 7_119_848, 465_260_160),
+    ],
+)
+def test_networks_that_proxyless_found(name: str, parameters: int, macs: int) -> None:
+    network = NETWORKS[name].build()
+    assert (network.parameters, network.macs) == (parameters, macs)
 
 
 def test_proxyless_networks_of_once_for_all(shared_data: Path) -> None:

@@ -74,6 +74,23 @@ def test_mobilenet_v2() -> None:
     assert counts("mobilenet_v2") == (3_504_872, 300_774_272)
 
 
+def test_pruned_mobilenets() -> None:
+    # The channels that AMC's authors publish are multiples of 8; the paper says 285 M and 272 M.
+    assert counts("mobilenet_v1-0.75") == (2_585_560, 325_400_448)
+    assert counts("mobilenet_v1-amc-0.5-flops") == (2_408_232, 293_870_000)
+    assert counts("mobilenet_v1-amc-0.5-latency") == (2_279_816, 273_976_912)
+    assert counts("mobilenet_v2-amc-0.7-flops") == (2_330_272, 210_620_528)
+
+
+def test_a_pruned_mobilenet_v2_differs_in_middle_channels_and_at_its_ends() -> None:
+    whole, pruned = (build_table(name) for name in ("mobilenet_v2", "mobilenet_v2-amc-0.7-flops"))
+    assert pruned.layer_names == whole.layer_names
+    for layer, before in zip(pruned.layers(), whole.layers(), strict=True):
+        assert layer.out_c <= before.out_c
+        if layer.name.endswith("project") and not layer.name.startswith("stage7"):
+            assert layer.out_c == before.out_c
+
+
 def test_mobilenet_v2_layers(shared_data: Path) -> None:
     published = rows(shared_data / "haq" / "layers_qmobilenetv2.csv")
     columns = ("in_c", "out_c", "kernel", "stride", "in_hw", "out_hw", "groups", "macs_per_image")

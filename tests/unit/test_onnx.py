@@ -160,6 +160,14 @@ def test_one_dimension_and_transposed_and_grouped_convolutions(tmp_path: Path) -
     assert (up.out_h, up.out_c, up.macs) == (5, 12, 25 * 4 * 12)
 
 
+def test_a_dilated_window_covers_what_lies_between_its_taps(tmp_path: Path) -> None:
+    inputs, constants = [value("x", 1, 4, 9, 9)], [constant("w", 6, 4, 3, 3)]
+    layer = one(tmp_path, node("Conv", "x w", "y", dilations=[2, 2]), inputs=inputs, constants=constants)
+    assert (layer.out_h, layer.dilation, layer.reach_h, layer.macs) == (5, 2, 5, 25 * 6 * 4 * 9)
+    uneven = model([node("Conv", "x w", "y", dilations=[1, 2])], inputs, constants)
+    assert "node y: operator = Conv of dilations [1, 2], need an operator" in refusal(tmp_path, uneven)
+
+
 def test_constants_are_folded_and_local_functions_opened(tmp_path: Path) -> None:
     function = onnx.helper.make_function(
         "custom", "Twice", ["a", "b"], ["c"], [node("MatMul", "a b", "h"), node("Relu", "h", "c")],

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from searchers.oracles.accuracy import Accuracy, Estimates, Oracle, Policy, Subject
-from searchers.oracles.proxies import PROXIES
+from searchers.oracles.accuracy import Accuracy, Estimates, Keep, Oracle, Policy, Subject
+from searchers.oracles.proxies import PROXIES, attention_bit_operations
 from searchers.oracles.registry import find_oracle
 from workloads.errors import OracleError
 from workloads.networks.tiny_residual import TinyResidual
@@ -53,3 +53,8 @@ def test_proxies_count() -> None:
     weights = sum(part.kernel_h * part.kernel_w * part.in_c // part.groups * part.out_c for part in table.layers())
     assert PROXIES["parameters"](table) == weights
     assert PROXIES["sqnr_db"](table.with_bits(4, 4)) > PROXIES["sqnr_db"](table.with_bits(4, 3))
+
+
+def test_the_proxy_of_attention_counts_what_is_kept() -> None:
+    assert attention_bit_operations(Keep()) == 12 * 12 + 12 * 8
+    assert attention_bit_operations(Keep(0.5, 0.5, 0.25, 4, 0)) == (12 * 4 + 12 * 4 / 4) / 4

@@ -12,6 +12,7 @@ from searchers.oracles.accuracy import FP32, PTQ_RECONSTRUCTION, QAT, REGIMES, B
 from searchers.oracles.characters import NAME as TRANSFORMER
 from searchers.oracles.digits import measured
 from searchers.oracles.imagenet import WIDE
+from searchers.oracles.language import NAME as DECODER
 from searchers.oracles.registry import ORACLES, find_oracle
 from workloads.networks import once_for_all, tiny_residual
 from workloads.networks.once_for_all import OnceForAll
@@ -135,6 +136,17 @@ class TestCharacters(OracleLaws):
         (network, Keep(msb_bits=10), "10 + 4 bits"),
     )
     rising = tuple(Keep(0.5, msb_bits=bits, lsb_bits=0) for bits in range(3, 9))
+
+
+class TestLanguage(OracleLaws):
+    name, regime = "language", "ptq_minmax"
+    network = Subject(DECODER)
+    inside = ((network, Keep()), (network, Keep(0.25, 0.5, 0.3, 3, 0)), (network, Keep(0.6, 0.8, 0.7, 5, 2)))
+    outside = (
+        (TestCharacters.network, Keep(), "majority-transformer was not run, only language-transformer"),
+        *((Subject(DECODER), policy, reason) for _, policy, reason in TestCharacters.outside[1:]),
+    )
+    rising = TestCharacters.rising
 
 
 class TestImageNet(OracleLaws):

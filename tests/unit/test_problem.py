@@ -25,6 +25,7 @@ FAMILIES = {
     "once-for-all": '[network]\nfamily = "once-for-all"\nimage_size = [128, 160]',
     "proxylessnas": '[network]\nfamily = "proxylessnas"\nimage_size = [128]',
     "tiny-residual": '[network]\nfamily = "tiny-residual"',
+    "hat": '[network]\nfamily = "hat"\nlength = 4\nfeed_forward = [512, 1024]\nheads = [2, 4]\nattended = [1, 2]',
     "pruned": '[network]\nname = "mobilenet_v1"\nkeep = [0.25, 0.5, 1.0]',
     "pruned family": '[network]\nfamily = "once-for-all"\nimage_size = [128]\nkeep = [0.5, 1.0]',
     "fixed": '[network]\nname = "lenet5-bitfusion"',

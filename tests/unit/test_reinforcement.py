@@ -9,6 +9,7 @@ import pytest
 
 from searchers.algorithms.walk import FEATURES, Walk
 from searchers.study import Study, read_study
+from workloads.errors import StudyError
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra rl")
 
@@ -59,6 +60,54 @@ def test_an_episode_is_a_candidate_and_its_reward_is_what_the_study_wants(study:
         within = bool(outcome.quantities) and study.violation(outcome) == 0.0
         assert (rewards[share] > -OUTSIDE) == within
     assert len(set(rewards.values())) == 2
+
+
+PRUNED = """
+budget = 10
+objectives = ["dram_bytes"]
+[network]
+name = "mobilenet_v1"
+keep = [0.2, 0.4, 0.6, 0.8, 1.0]
+[machine]
+name = "systolic"
+[[constraints]]
+quantity = "seconds"
+at_most = {limit}
+"""
+
+
+def pruned(folder: Path, limit: float) -> Study:
+    (folder / "pruned.toml").write_text(PRUNED.format(limit=limit), encoding="utf-8")
+    return read_study(folder / "pruned.toml")
+
+
+def test_an_environment_of_clipped_actions_passes_the_checker_and_keeps_to_the_limit(tmp_path: Path) -> None:
+    from gymnasium.utils.env_checker import check_env
+
+    from searchers.algorithms.environment import OUTSIDE, StudyEnvironment
+
+    study = pruned(tmp_path, 1.0)
+    whole, least = (study.problem.evaluate(np.full((1, len(study.problem.space)), gene))[0] for gene in (4.0, 0.0))
+    limit = (whole.quantities["seconds"] + least.quantities["seconds"]) / 2
+    study = pruned(tmp_path, limit)
+    environment = StudyEnvironment(study, clipped=True)
+    check_env(environment, skip_render_check=True)
+    environment.reset(seed=1)
+    steps = [environment.step(np.array([0.99], np.float32)) for _ in range(len(study.problem.space))]
+    done = [step[4]["action"] for step in steps]
+    assert done[0] == pytest.approx(0.99)
+    assert 0.0 <= done[-1] < 0.99
+    assert steps[-1][1] > -OUTSIDE
+    assert 0.8 * limit < steps[-1][4]["quantities"]["seconds"] <= limit
+
+
+def test_actions_cannot_be_clipped_to_what_no_candidate_meets(tmp_path: Path) -> None:
+    from searchers.algorithms.environment import StudyEnvironment
+
+    with pytest.raises(StudyError) as caught:
+        StudyEnvironment(pruned(tmp_path, 1e-6), clipped=True)
+    need = "clipped actions: budget = missed, need one that the first value of every knob meets"
+    assert str(caught.value) == need
 
 
 def test_what_an_agent_sees_lies_between_0_and_1_and_tells_the_steps_apart(study: Study) -> None:

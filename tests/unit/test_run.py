@@ -150,7 +150,7 @@ def test_a_report_has_the_quantities_of_its_point(study_file: StudyFile, tmp_pat
 
 def test_another_seed_in_the_same_folder_is_refused(study_file: StudyFile, tmp_path: Path) -> None:
     run_study(study_of(study_file), tmp_path)
-    with pytest.raises(StoreError, match="another study or seed"):
+    with pytest.raises(StoreError, match="another study, seed or oracle file"):
         run_study(read_study(study_file(machine=MACHINE, constraints=LIMIT), seed=4), tmp_path)
 
 

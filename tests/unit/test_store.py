@@ -101,7 +101,9 @@ def test_a_second_writer_is_refused_until_the_first_ends(tmp_path: Path) -> None
 def test_another_study_is_refused(tmp_path: Path) -> None:
     with Store(tmp_path, "key") as store:
         store.add([point(0, 0, 1.0)])
-    assert refused(tmp_path, "other").endswith("holds the points of another study or seed, need another folder")
+    assert refused(tmp_path, "other").endswith(
+        "holds the points of another study, seed or oracle file, need another folder"
+    )
     with Store(tmp_path, "key") as store:
         assert len(store.points()) == 1
 

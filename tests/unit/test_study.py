@@ -102,11 +102,11 @@ BAD = [
     ({"network": ""}, "network is missing, need a table [network]"),
     (
         {"network": "[network]"},
-        "network.family is missing, need once-for-all, proxylessnas, tiny-residual, or network.name",
+        "network.family is missing, need once-for-all, proxylessnas, tiny-residual, hat, or network.name",
     ),
     (
         {"network": '[network]\nfamily = "vgg"'},
-        "network.family = vgg, need once-for-all, proxylessnas, tiny-residual, or network.name",
+        "network.family = vgg, need once-for-all, proxylessnas, tiny-residual, hat, or network.name",
     ),
     (
         {"network": '[network]\nfamily = "once-for-all"\nimage_size = [128, 130]'},

@@ -56,7 +56,15 @@ def test_groups_depthwise_and_products(tmp_path: Path) -> None:
     assert (product.kind, product.in_h, product.in_c, product.out_c, product.act_bits) == ("linear", 5, 7, 6, 4)
 
 
+def test_a_dilated_window(tmp_path: Path) -> None:
+    (layer,) = open_layers(
+        write(tmp_path, FLAT.replace("Hstride: 4", "Hstride: 4, Wdilation: 2, Hdilation: 2"))
+    ).layers()
+    assert (layer.dilation, layer.reach_h, layer.in_h) == (2, 21, 54 * 4 + 21)
+
+
 REFUSED = [
+    (FLAT.replace("Hstride: 4", "Hstride: 4, Hdilation: 2"), "Hdilation = 2, need Wdilation = 1"),
     ("problem: {C: 3, M: 9}", "problem.shape.dimensions = C, M, need C, M, R, S, N, P, Q"),
     (SHAPE, "C is missing, need a whole number, at least 1"),
     (SHAPE + INSTANCE.replace("16", "x"), "C = x, need a whole number, at least 1"),

@@ -104,6 +104,13 @@ def _published(name: str, layers: int, heads: int, *, causal: bool) -> Transform
     )
 
 
+def _trained(name: str, *, causal: bool) -> TransformerShape:
+    """Return a model of the sizes that Sextant trains itself."""
+    return TransformerShape(
+        name=name, layers=3, heads=4, head_dim=8, hidden=32, feed_forward=64, causal=causal, key_value_heads=4
+    )
+
+
 MODELS: Mapping[str, TransformerShape] = MappingProxyType(
     {
         shape.name: shape
@@ -112,10 +119,12 @@ MODELS: Mapping[str, TransformerShape] = MappingProxyType(
             _published("bert-large", 24, 16, causal=False),
             _published("gpt2-small", 12, 12, causal=True),
             _published("gpt2-medium", 24, 16, causal=True),
+            _trained("majority-transformer", causal=False),
+            _trained("language-transformer", causal=True),
         )
     }
 )
-"""Published shapes: BERT of Devlin et al. (NAACL 2019), GPT-2 of Radford et al. (2019)."""
+"""Published shapes, BERT of Devlin et al. (NAACL 2019), GPT-2 of Radford et al. (2019); and those that oracles know."""
 
 
 def read_config(path: str | Path) -> TransformerShape:

@@ -1,12 +1,13 @@
 """ProxylessNAS: a family of MobileNetV2-like networks whose blocks a search chooses.
 
 Source: Cai et al., "ProxylessNAS", ICLR 2019. It has 21 blocks in six stages, each an inverted residual of
-kernel 3, 5 or 7 and expansion 3 or 6, or skipped where its output has the shape of its input.
+kernel 3, 5 or 7 and expansion 3 or 6, or skipped where its output has the shape of its input. The networks found for
+a telephone, a CPU and a GPU are as in its authors' code; their widths are not those of the searched backbone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -18,7 +19,7 @@ import numpy as np
 from workloads.errors import WorkloadError
 from workloads.layers import IntArray
 from workloads.network import Network
-from workloads.networks.inverted_residual import Block, ChainFamily, Head, Part, Stem
+from workloads.networks.inverted_residual import Block, ChainFamily, Head, Part, Stem, build_chain
 
 NAME = "proxylessnas"
 KERNELS = (3, 5, 7)
@@ -138,6 +139,36 @@ class ProxylessNAS(ChainFamily[Architecture]):
 def uniform(*, image_size: int = 224, kernel: int = 7, expansion: int = 6) -> Network:
     """Build the network with all 21 blocks alike; the defaults make the largest one."""
     return ProxylessNAS().network(Architecture(image_size, ((kernel, expansion),) * BLOCKS))
+
+
+# Family, and kernels and expansions of the blocks as digits; 0 is skipped.
+_MOBILE = "530073557555555577777", "330033336333633366336"
+PUBLISHED: Mapping[str, tuple[ProxylessNAS, str, str]] = {
+    "proxylessnas-mobile": (ProxylessNAS(stage_widths=(32, 40, 80, 96, 192, 320)), *_MOBILE),
+    "proxylessnas-mobile-1.4": (
+        ProxylessNAS(first_conv=48, first_block=24, stage_widths=(40, 56, 112, 136, 256, 448), feature_mix=1792),
+        *_MOBILE,
+    ),
+    "proxylessnas-cpu": (
+        ProxylessNAS(first_conv=40, first_block=24, stage_widths=(32, 48, 88, 104, 216, 360), feature_mix=1432),
+        "333333353003533355535",
+        "633363336003633363336",
+    ),
+    "proxylessnas-gpu": (
+        ProxylessNAS(first_conv=40, first_block=24, stage_widths=(32, 56, 112, 128, 256, 432), feature_mix=1728),
+        "500070037005503577757",
+        "300030036003603366666",
+    ),
+}
+
+
+def published(*, name: str) -> Network:
+    """Build one of the published networks, for images of 224 x 224."""
+    family, kernels, expansions = PUBLISHED[name]
+    choices = zip(map(int, kernels), map(int, expansions), strict=True)
+    blocks = tuple((kernel, expansion) if kernel else None for kernel, expansion in choices)
+    architecture = Architecture(IMAGE_SIZES[-1], blocks)
+    return build_chain(name, architecture.image_size, family._parts(architecture))
 
 
 @lru_cache(maxsize=1)

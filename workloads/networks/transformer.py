@@ -15,6 +15,7 @@ from typing import Any
 from workloads.attention.models import LARGEST_WIDTH, MODELS, TransformerShape, family, load_config, read_config
 from workloads.errors import WorkloadError
 from workloads.network import INPUT, Network, Shape
+from workloads.networks import hat
 from workloads.sparse.limits import whole
 
 LENGTH = 384  # tokens, unless something else is asked for; the longest input of the usual benchmarks of encoders
@@ -43,9 +44,10 @@ def read_transformer(path: str | Path, length: int | None = None) -> Network:
     ----------
     path : str or Path
         Read as ``workloads.attention.models.read_config`` does; a vision transformer also has ``image_size``,
-        ``patch_size`` and ``num_channels`` (3).
+        ``patch_size`` and ``num_channels`` (3). ``model_type`` = ``hat`` is read by ``workloads.networks.hat``.
     length : int, optional
-        Tokens of one sequence, 384 if not given. A vision transformer has one per patch and one for the class.
+        Tokens of one sequence, 384 if not given, of HAT 30. A vision transformer has one per patch and one for the
+        class.
 
     Raises
     ------
@@ -54,6 +56,8 @@ def read_transformer(path: str | Path, length: int | None = None) -> Network:
     """
     path, where = Path(path), str(path)
     values = load_config(path)
+    if family(values, where) == hat.NAME:
+        return hat.build(hat.from_json(values, where), length=hat.LENGTH if length is None else length)
     for field, instead in OTHER_BLOCKS.items():
         if values.get(field) not in (None, False, 0, 1):
             raise WorkloadError(where, field, values[field], f"a model without {instead}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.spatial import KDTree
 
 from workloads.sparse.generators import Indices, distinct, scattered
@@ -131,9 +132,11 @@ def join(first: Indices, second: Indices, distance: NDArray[np.float64], stubs: 
         ``row * points + column`` of the elements, unsorted. Rows whose candidates do not suffice get fewer.
     """
     rows, pairs = len(stubs), len(first)
-    source = np.concatenate([first, second])
-    order = np.lexsort((np.concatenate([distance, distance]), source))
-    source, pair = source[order], np.concatenate([np.arange(pairs), np.arange(pairs)])[order]
+    nearest = np.argsort(distance, kind="stable")
+    ends = np.column_stack([first[nearest], second[nearest]]).ravel()
+    # Each point's pairs, nearest first: rows of a sparse matrix keep the order in which they are filled.
+    by_source = sparse.csr_array((np.ones(2 * pairs, bool), (ends, np.arange(2 * pairs))), shape=(rows, 2 * pairs))
+    source, pair = ends[by_source.indices], nearest[by_source.indices >> 1]
     target = first[pair] + second[pair] - source
     need, joined, taken = stubs.copy(), [], np.zeros(pairs, bool)
     live = np.arange(len(source))

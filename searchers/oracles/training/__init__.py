@@ -1,1 +1,1 @@
-"""Scripts that make the measured tables; they need the extra ``train``, and nothing else imports them."""
+"""Scripts that make the measured tables and fit models to them; training needs the extra ``train``, fitting nothing."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import nnls
 
 from searchers.oracles.accuracy import Floats
 
 FOLDS, SEED = 10, 0
+
+Integers = npt.NDArray[np.int64]
 
 
 def fit(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> tuple[Floats, float]:
@@ -32,28 +35,33 @@ def fit(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> tuple[
     return factors, float(percent.mean() - middle @ factors)
 
 
+def folds(count: int) -> Iterator[tuple[Integers, Integers]]:
+    """Return which of so many rows are held out, and which are not; every row is held out once."""
+    order = np.random.default_rng(SEED).permutation(count)
+    for fold in range(FOLDS):
+        held = order[fold::FOLDS]
+        yield held, np.setdiff1d(order, held)
+
+
 def cross_validated(counted: Floats, percent: Floats, signs: Floats, ridge: float) -> Floats:
     """Return what the model says [%], shape (rows,), of each row when fitted to others; arguments as of ``fit``."""
     predicted = np.empty(len(percent))
-    order = np.random.default_rng(SEED).permutation(len(percent))
-    for fold in range(FOLDS):
-        held = order[fold::FOLDS]
-        others = np.setdiff1d(order, held)
+    for held, others in folds(len(percent)):
         factors, constant = fit(counted[others], percent[others], signs, ridge)
         predicted[held] = constant + counted[held] @ factors
     return predicted
 
 
 def write_fitted(
-    path: Path, head: Sequence[str], factors: Floats, constant: float, names: Sequence[str], errors: Floats
+    path: Path, head: Sequence[str], factors: Floats, constant: float, names: Sequence[str], errors: Floats, unit: str
 ) -> None:
     """Write a fitted model: first lines, sigma from the errors (rows,) on what was held out, factors (terms,)."""
     sigma = float(np.sqrt(np.mean(np.square(errors))))
     lines = [
         *head,
-        f"sigma = {sigma:.4g}  # points",
-        f"constant = {constant:.6g}  # %",
-        "factors = [  # points",
+        f"sigma = {sigma:.4g}  # {unit}",
+        f"constant = {constant:.6g}  # {unit}",
+        f"factors = [  # {unit}",
         *(f"    {factor:.6g},  # {name}" for factor, name in zip(factors, names, strict=True)),
         "]",
     ]

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import click
 import numpy as np
-import torch
 
 from searchers.oracles.accuracy import Bits
 from searchers.oracles.integer_network import IMAGES, SHIPPED
 from searchers.oracles.quantizers import IMAGE_STEP
-from searchers.oracles.training.residual_network import ResidualNetwork
+from searchers.oracles.training.extra import need
 from searchers.oracles.training.train_digits import classes, draw_network, load_images, train
 from workloads.networks.tiny_residual import BLOCKS
 
@@ -31,6 +30,11 @@ OTHER_POLICIES = (
 @click.argument("indices", nargs=-1, required=True, type=int)
 def main(indices: tuple[int, ...]) -> None:
     """Write the networks of the table that INDICES name."""
+    need("torch", "sklearn")
+    import torch
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     to_train, (pixels, labels) = load_images()

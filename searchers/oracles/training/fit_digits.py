@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from searchers.oracles.accuracy import Floats
-from searchers.oracles.digits import FITTED, NOISE_TERMS, TERMS, Measured, measured, terms
+from searchers.oracles.digits import FITTED, NOISE_TERMS, TERMS, UNIT, Measured, measured, terms
 from searchers.oracles.training import additive
 
 RIDGE = 1.0  # on factors, with accuracies in standard deviations
@@ -37,7 +37,7 @@ def main() -> None:
         f"networks = {len(networks)}",
     ]
     model = additive.fit(*_rows(networks), SIGNS, RIDGE)
-    additive.write_fitted(FITTED, head, *model, TERMS, predicted - percent)
+    additive.write_fitted(FITTED, head, *model, TERMS, predicted - percent, UNIT)
 
 
 def _rows(networks: Sequence[Measured]) -> tuple[Floats, Floats]:

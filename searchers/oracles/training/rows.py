@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def finished_rows(path: Path, first: str, second: str) -> Iterator[tuple[int, int]]:
-    """Return two columns of every finished row; a row that was cut off is removed from the file."""
+def whole_rows(path: Path) -> list[dict[str, str]]:
+    """Return every finished row by column; a row that was cut off is removed from the file."""
     if not path.exists():
-        return
+        return []
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         path.write_text(whole, encoding="utf-8")
-    for row in csv.DictReader(whole.splitlines()):
+    return list(csv.DictReader(whole.splitlines()))
+
+
+def finished_rows(path: Path, first: str, second: str) -> Iterator[tuple[int, int]]:
+    """Return two columns of every finished row."""
+    for row in whole_rows(path):
         yield int(row[first]), int(row[second])

@@ -12,30 +12,33 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from searchers.oracles.accuracy import Bits
+from searchers.oracles.digits import COLUMNS, words_of
 from searchers.oracles.quantizers import IMAGE_STEP
 from searchers.oracles.training import corrupted_digits
-from searchers.oracles.training.residual_network import ResidualNetwork
+from searchers.oracles.training.extra import need
 from searchers.oracles.training.rows import finished_rows
 from workloads.networks.tiny_residual import BITS, BLOCKS, DEPTHS, EXPANSIONS, KEEPS, KERNELS, STAGES, Architecture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
 
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 120, 64, 0.04, 0.01, 0.25
 TRAIN_CORRUPTIONS, TRAIN_SEED = 12, 20240606
 NETWORKS_SEED = 20240609
 CHANGED = 0.25  # share of the blocks of a uniform policy that get other widths
 TESTED_AT_ONCE = 512
-COLUMNS = ("network", "seed", "depths", "kernels", "expansions", "kept_quarters", "activations", "weights")
 MEASURED = ("correct", "tested")
 
-Images = tuple[Tensor, Tensor]
+Images: TypeAlias = "tuple[Tensor, Tensor]"
 
 
 def draw_network(index: int) -> tuple[Architecture, Bits]:
@@ -56,6 +59,8 @@ def draw_network(index: int) -> tuple[Architecture, Bits]:
 
 def images_of(corrupted: tuple[NDArray[np.int8], NDArray[np.int64]]) -> Images:
     """Return pixels, shape (images, 1, height, width), and labels (images,) for the network."""
+    import torch
+
     pixels, labels = corrupted
     return torch.from_numpy(pixels.astype(np.float32) * np.float32(IMAGE_STEP))[:, None], torch.from_numpy(labels)
 
@@ -71,6 +76,11 @@ def load_images() -> tuple[Images, Images]:
 
 def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> ResidualNetwork:
     """Train one network from scratch."""
+    import torch
+    from torch.nn import functional
+
+    from searchers.oracles.training.residual_network import ResidualNetwork
+
     torch.manual_seed(seed)
     pixels, labels = images
     network = ResidualNetwork(architecture, bits)
@@ -88,13 +98,24 @@ def train(architecture: Architecture, bits: Bits, seed: int, images: Images) -> 
 
 def classes(network: ResidualNetwork, pixels: Tensor) -> Tensor:
     """Return the class a trained network sees in every image."""
+    import torch
+
     with torch.no_grad():
         return torch.cat([network(part).argmax(1) for part in pixels.split(TESTED_AT_ONCE)])
 
 
-def digits(values: tuple[float, ...]) -> str:
-    """Write values below ten as one word."""
-    return "".join(str(int(value)) for value in values)
+def measure(architecture: Architecture, bits: Bits, seed: int, images: tuple[Images, Images]) -> tuple[int, int]:
+    """Train a network and return how many of the images to test on it sees right, and how many there are."""
+    (pixels, labels), network = images[1], train(architecture, bits, seed, images[0])
+    return int((classes(network, pixels) == labels).sum()), len(labels)
+
+
+def train_the_same_everywhere() -> None:
+    """Have PyTorch add in one order."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
 
 
 @click.command()
@@ -103,10 +124,10 @@ def digits(values: tuple[float, ...]) -> str:
 @click.option("--seeds", default=2, help="How often each is trained.")
 def main(table: Path, networks: int, seeds: int) -> None:
     """Train what is missing in TABLE."""
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    need("torch", "sklearn")
+    train_the_same_everywhere()
     finished = set(finished_rows(table, "network", "seed"))
-    to_train, to_test = load_images()
+    images = load_images()
     with table.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
@@ -115,12 +136,7 @@ def main(table: Path, networks: int, seeds: int) -> None:
             if (index, seed) in finished:
                 continue
             architecture, bits = draw_network(index)
-            network = train(architecture, bits, seed, to_train)
-            correct = int((classes(network, to_test[0]) == to_test[1]).sum())
-            quarters = tuple(4 * keep for keep in architecture.keeps)
-            described = architecture.depths, architecture.kernels, architecture.expansions, quarters
-            words = [digits(values) for values in (*described, bits.activations, bits.weights)]
-            writer.writerow((index, seed, *words, correct, len(to_test[1])))
+            writer.writerow((index, seed, *words_of(architecture, bits), *measure(architecture, bits, seed, images)))
             file.flush()
             os.fsync(file.fileno())
 

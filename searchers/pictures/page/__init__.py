@@ -95,10 +95,11 @@ def _page_data(
     place = {(point.generation, point.place): row for row, (_, point) in enumerate(done)}
     on_front = [place[point.generation, point.place] for point in front]
     chosen, machine = knee(study, front), study.problem.searched.machine.name
+    about = f"{len(points)} evaluations with {study.algorithm}, seed {study.seed}, on {machine}"
     counts, volumes = hypervolume_history(study, points)
     return {
         "name": study.name,
-        "about": f"{len(points)} evaluations with {study.algorithm}, seed {study.seed}, on {machine}",
+        "about": "; ".join(part for part in (about, study.problem.provenance) if part),
         "limits": [str(limit) for limit in study.constraints],
         "quantities": [_axis(name, study) for name in study.problem.quantities],
         "objectives": list(study.objectives),
@@ -158,7 +159,8 @@ def _details(
         details[rows[place]] = {
             "layers": [layer.name for layer in layers],
             "stack": {
-                cause: [_shown(layer.cycle_stack[cause] * to_ms) for layer in layers] for cause in report.cycle_stack
+                cause: [_shown(layer.cycle_stack.get(cause, 0) * to_ms) for layer in layers]
+                for cause in report.cycle_stack
             },
             "command": reproduce(study, point, own),
         }
