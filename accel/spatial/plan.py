@@ -24,8 +24,11 @@ from accel.spatial.kernels import (
     X,
     Y,
 )
+from workloads.errors import WorkloadError
 from workloads.layers import (
     BATCH,
+    COLUMNS,
+    DILATION,
     GROUPS,
     IN_C,
     KERNEL_H,
@@ -100,8 +103,16 @@ def problems(table: LayerTable) -> IntArray:
 
     Groups run one after another, and so do images, except that with a 1 x 1 kernel of stride 1 images are further rows
     of one map. A depthwise layer has its channels as outputs' channels, whose inputs are their own.
+
+    Raises
+    ------
+    WorkloadError
+        Naming the first layer whose window is dilated.
     """
     column = table.values.T
+    for layer in np.flatnonzero(column[DILATION] > 1):
+        where = f"{table.name}, layer {table.layer_names[layer]}"
+        raise WorkloadError(where, COLUMNS[DILATION], int(column[DILATION][layer]), "1 on a spatial array")
     posed: IntArray = np.ones((len(table), PROBLEM_COLUMNS), np.int64)
     depthwise = column[KIND] == KINDS.index("depthwise")
     groups = np.where(depthwise, 1, column[GROUPS])

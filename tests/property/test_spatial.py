@@ -15,6 +15,7 @@ from accel.spatial.technology import costs
 from mappers.spatial import best_mapping, best_plan, search_kernels
 from tests.oracles import spatial as oracle
 from tests.oracles.bitfusion_problems import random_layer
+from workloads.errors import WorkloadError
 from workloads.layers import IntArray, Layer, LayerTable
 
 PAPER = PRESETS["paper"]
@@ -175,3 +176,10 @@ def test_images_and_groups_repeat_a_layer() -> None:
         assert again.counters["macs"] == 2 * one.macs[0]
         assert again.total_energy_pj == pytest.approx(2 * estimate(PAPER, plan).total_energy_pj)
         assert again.cycles <= 2 * estimate(PAPER, plan).cycles
+
+
+def test_a_dilated_window_is_refused() -> None:
+    sizes = {"in_h": 9, "in_w": 9, "in_c": 4, "out_h": 5, "out_w": 5, "out_c": 4, "kernel_h": 3, "kernel_w": 3}
+    layer = Layer(name="wide", kind="conv", dilation=2, **sizes)
+    with pytest.raises(WorkloadError, match=r"^net, layer wide: dilation = 2, need 1 on a spatial array$"):
+        best_plan(PAPER, LayerTable.of("net", [layer]))
