@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,11 @@ from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
 LONG_S = 120  # a busy machine needs more than an idle one, and a test that waits longer has failed
+
+
+def heed_interrupts() -> None:
+    """Take back what a shell gives those that it starts in the background, which is to ignore control and C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(*arguments: object, script: str | None = None, **options: object) -> subprocess.Popen[str]:
@@ -22,6 +28,7 @@ def start(*arguments: object, script: str | None = None, **options: object) -> s
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(HOUSE)},
+        preexec_fn=heed_interrupts,
         **options,  # type: ignore[call-overload]
     )
 

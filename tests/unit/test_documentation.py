@@ -89,7 +89,7 @@ def test_the_reference_has_every_module() -> None:
     conf: ModuleType = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conf)
     for room in ROOMS:
-        files = {path.relative_to(ROOT) for path in (ROOT / room).rglob("*.py")}
+        files = [path for path in (ROOT / room).rglob("*.py") if path.stem != "__main__"]
         assert len(conf.modules(room)) == len(files)
         assert room in conf.ROOMS
     assert conf.members("validation.figures") == ["   :members: Entry, make_figure"]
