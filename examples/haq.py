@@ -16,10 +16,12 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from accel import bitfusion, bitserial
-from searchers.algorithms.algorithm import make_algorithm
+from searchers.algorithms.algorithm import ALGORITHMS, check_algorithm, make_algorithm
+from searchers.checks import check_name, check_whole
 from searchers.machines import MACHINES
 from searchers.space import Choice, Space, Vector
 from workloads.catalog import build_table
+from workloads.errors import SextantError
 
 RATIO, BITS, END_BITS = 0.6, tuple(range(2, 9)), 8
 EVALUATIONS, POPULATION, SEED = 2000, 50, 1
@@ -130,12 +132,16 @@ def optimum(table: np.ndarray, *, budget: float = np.inf, noise: float = np.inf)
 
 def main() -> None:
     """Search, compare across machines, draw."""
-    evaluations = int(sys.argv[1]) if len(sys.argv) > 1 else EVALUATIONS
+    word = sys.argv[1] if len(sys.argv) > 1 else str(EVALUATIONS)
+    evaluations = check_whole("command line", "EVALUATIONS", int(word) if word.isdecimal() else word, 1)
+    algorithms = sys.argv[2:] or ["random", "evolution"]
+    for name in algorithms:
+        check_name("command line", "ALGORITHM", name, ALGORITHMS)
+        check_algorithm(name, "command line")
     folder = Path("build/haq")
     folder.mkdir(parents=True, exist_ok=True)
     tables = {name: latency_table(*hardware) for name, hardware in HARDWARE.items()}
     full = np.full(len(LAYERS), BITS.index(8))
-    algorithms = sys.argv[2:] or ["random", "evolution"]
     print(f"least noise [dB] within a budget of the 8-bit latency, {evaluations} evaluations each")
     print(f"{'':<20}{'8 bits [ms]':>12}{'budget':>8}" + "".join(f"{name:>12}" for name in (*algorithms, "optimum")))
     chosen = {}
@@ -191,5 +197,14 @@ def draw(tables: dict[str, np.ndarray], chosen: dict[str, tuple[np.ndarray, np.n
     print(f"\nwrote {folder}/across.csv and {folder}/bits.png")
 
 
+def run() -> None:
+    """Run; say in one line what cannot be."""
+    try:
+        main()
+    except SextantError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -21,4 +21,4 @@ def load(name: str) -> ModuleType:
     return module
 
 
-amc, proxylessnas = load("amc"), load("proxylessnas")
+amc, haq, proxylessnas = load("amc"), load("haq"), load("proxylessnas")

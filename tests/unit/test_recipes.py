@@ -11,7 +11,7 @@ import pytest
 from searchers.algorithms import algorithm
 from searchers.machines import MACHINES
 from searchers.problems.networks import FixedNetworks, PrunedNetwork
-from tests.recipes import amc, proxylessnas
+from tests.recipes import amc, haq, proxylessnas
 from workloads.layers import LayerTable
 
 
@@ -93,7 +93,11 @@ def test_proxylessnas_runs_in_a_small_budget(
     assert max(diagonal) <= 1.0
 
 
-@pytest.mark.parametrize(("recipe", "name"), [(amc, "ddpg"), (proxylessnas, "gradient")], ids=["amc", "proxylessnas"])
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [(amc, "ddpg"), (haq, "ddpg"), (proxylessnas, "gradient")],
+    ids=["amc", "haq", "proxylessnas"],
+)
 def test_a_missing_extra_is_one_line(
     recipe: ModuleType, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +111,7 @@ def test_a_missing_extra_is_one_line(
     assert capsys.readouterr() == ("", need)
 
 
-@pytest.mark.parametrize("recipe", [amc, proxylessnas], ids=["amc", "proxylessnas"])
+@pytest.mark.parametrize("recipe", [amc, haq, proxylessnas], ids=["amc", "haq", "proxylessnas"])
 @pytest.mark.parametrize("word", ["many", "0", "-3"])
 def test_a_bad_number_of_evaluations_is_one_line(
     recipe: ModuleType, word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
