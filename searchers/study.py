@@ -21,7 +21,8 @@ from searchers.sections import read_problem
 from workloads.errors import InputError, StudyError
 
 LARGEST_POPULATION = 100_000
-MODEL_VERSION = 2  # of what a candidate's quantities are computed from; raised when they change
+# Of what a candidate's quantities are computed from, and of what oracles say of it; raised when they change.
+MODEL_VERSION, ORACLE_VERSION = 1, 2
 UNBUILDABLE = 1e30  # violation of a candidate without a report: worse than any other
 FAR = 1e30  # objective of such a candidate, for algorithms that need a number
 SECTIONS = (
@@ -164,6 +165,8 @@ def read_study(
     settled |= {"content": problem.content, "presets": problem.searched.content}
     settled |= {"model": MODEL_VERSION, "budget": None, "name": None}
     settled |= {section: text[section] for section in ("workload", "corners", "accuracy") if section in text}
+    if "accuracy" in text:
+        settled["oracles"] = ORACLE_VERSION
     if "file" in text.get("accuracy", {}):  # what it holds decides, wherever it lies
         settled["accuracy"] = text["accuracy"] | {"file": _hash_of_file(text["accuracy"]["file"], where)}
     key = hashlib.sha256(json.dumps(settled).encode()).hexdigest()

@@ -44,12 +44,13 @@ def draw_matrices(folder: Path) -> Path:
 
 
 SHOWN: Mapping[str, Callable[[Path], Path]] = {"front.png": draw_front, "sparch-matrices.png": draw_matrices}
+MEASURED = ("search_quality.png",)  # on other pages: benchmarks.search_quality takes hours
 
 
 def test_every_picture_that_is_shown_is_known() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"docs/pictures/([\w-]+\.png)\)", readme)) == sorted(SHOWN)
-    assert sorted(path.name for path in PICTURES.glob("*.png")) == sorted(SHOWN)
+    assert sorted(path.name for path in PICTURES.glob("*.png")) == sorted((*SHOWN, *MEASURED))
 
 
 @pytest.mark.parametrize("name", SHOWN)

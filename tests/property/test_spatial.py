@@ -13,12 +13,20 @@ from accel.spatial.kernels import LOOPS
 from accel.spatial.plan import problems
 from accel.spatial.technology import costs
 from mappers.spatial import best_mapping, best_plan, search_kernels
+from tests.oracles import bitfusion_problems
 from tests.oracles import spatial as oracle
-from tests.oracles.bitfusion_problems import random_layer
 from workloads.errors import WorkloadError
 from workloads.layers import IntArray, Layer, LayerTable
 
 PAPER = PRESETS["paper"]
+
+
+def random_layer(rng: np.random.Generator, **limits: int) -> Layer:
+    """A layer whose window is not dilated."""
+    while True:
+        layer = bitfusion_problems.random_layer(rng, **limits)
+        if layer.dilation == 1:
+            return layer
 
 
 def drawn_case(rng: np.random.Generator, *, ragged: bool = True) -> oracle.Case:

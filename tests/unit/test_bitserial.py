@@ -311,4 +311,4 @@ def test_everything_published_is_met() -> None:
     assert ran.exit_code == 0
     rows = json.loads(ran.stdout)["numbers"]
     assert rows
-    assert {row["verdict"] for row in rows} == {"pass"}
+    assert {row["verdict"] for row in rows if row["grade"] != "recalled"} == {"pass"}
