@@ -32,6 +32,7 @@ SCHEMA_VERSION = 2
 OLDEST_VERSION = 1  # without states before ``done``, designs, origins and checksums
 FILE = "study.sqlite"
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
+NO_QUANTITIES = json.dumps({})
 GENES = "<f8"
 SQLITE_SAID = (sqlite3.Error, ValueError, TypeError)  # ... of a damaged file: text that is none, too
 # Where locks and shared memory between machines cannot be relied on, SQLite's write-ahead log must not be used.
@@ -349,7 +350,8 @@ class Store(Reader):
     def _row(self, point: Point, state: str) -> Row:
         genome = struct.pack(f"<{len(point.genome)}d", *point.genome)
         key = point.key or hashlib.sha256(self._study_key.encode() + genome).hexdigest()
-        quantities, reason = json.dumps(point.outcome.quantities), point.outcome.reason
+        quantities = json.dumps(point.outcome.quantities) if point.outcome.quantities else NO_QUANTITIES
+        reason = point.outcome.reason
         row = (_number(point), key, state, genome, point.design, quantities, reason, self._origin, None)
         return (*row[:-1], _checksum(row))
 
