@@ -10,8 +10,11 @@ Without the row prefetcher traffic does not depend on timing, so that the closed
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +32,8 @@ from workloads.sparse.product import SparseProduct
 from workloads.sparse.stand_in import published_figures
 
 PAPER = PRESETS["paper"]
+UNBUFFERED = replace(PAPER, prefetcher=False)
+AT_ONCE = 4  # matrices; each takes up to a gigabyte
 FEW_COLUMNS = 150_000  # beyond, a round for every 63 columns takes too long
 COMPUTATION, SRAM = ("multiply", "merge"), ("merge_fifos", "row_buffer", "look_ahead_fifo")
 
@@ -36,13 +41,10 @@ COMPUTATION, SRAM = ("multiply", "merge"), ("merge_fifos", "row_buffer", "look_a
 def measure() -> Mapping[str, float]:
     """Return our value of every number in ``published/sparch.toml``, by id."""
     figures: dict[str, list[float]] = {}
-    names = list(published_figures())
-    for count, name in enumerate(names, 1):
-        kept = kept_matrix(name)
-        drawn = "" if kept else f": a stand-in; the matrix itself: sextant data get {name}"
-        print(f"sparch: {name}, {count} of {len(names)}{drawn}", file=sys.stderr)
-        for quantity, value in matrix_figures(open_sparse(str(kept or f"stand_in:{name}"))).items():
-            figures.setdefault(quantity, []).append(value)
+    with ThreadPoolExecutor(min(AT_ONCE, len(os.sched_getaffinity(0)))) as pool:  # kernels let others run
+        for of_matrix in pool.map(_named_figures, published_figures()):
+            for quantity, value in of_matrix.items():
+                figures.setdefault(quantity, []).append(value)
     shares = ("bandwidth_utilisation", "prefetch_hit_rate")
     ours = {
         quantity: float(np.mean(values)) if quantity in shares else math.exp(float(np.mean(np.log(values))))
@@ -52,10 +54,17 @@ def measure() -> Mapping[str, float]:
     return {**ours, "area": sum(area_mm2(PAPER).values())}
 
 
+def _named_figures(name: str) -> dict[str, float]:
+    kept = kept_matrix(name)
+    drawn = "" if kept else ": a stand-in; the matrix itself: sextant data get " + name
+    print(f"sparch: {name}{drawn}", file=sys.stderr)
+    return matrix_figures(open_sparse(str(kept or f"stand_in:{name}")))
+
+
 def matrix_figures(product: SparseProduct) -> dict[str, float]:
     """Return what is averaged over matrices, for one."""
-    full = run(product)
-    unbuffered = traffic(product)
+    plan = best_plan(PAPER, product)
+    full, unbuffered = simulate(PAPER, plan), estimate(UNBUFFERED, plan).total_dram_bytes
     unsorted = traffic(product, huffman=False)
     outerspace = outerspace_estimate(OUTERSPACE["paper"], outerspace_plan(OUTERSPACE["paper"], product))
     columns = len(np.unique(product.a.indices))
@@ -90,7 +99,7 @@ def run(product: SparseProduct, **techniques: bool) -> Report:
 
 def traffic(product: SparseProduct, **techniques: bool) -> int:
     """Return the DRAM bytes of a product without the row prefetcher, some other techniques switched."""
-    config = configure(PAPER, {"prefetcher": False, **techniques}, "validation")
+    config = configure(UNBUFFERED, techniques, "validation")
     return estimate(config, best_plan(config, product)).total_dram_bytes
 
 
