@@ -19,8 +19,8 @@ from searchers.machines import MACHINES
 from searchers.problems.networks import FixedNetworks, PrunedNetwork
 from searchers.sections import read_problem
 from searchers.space import Choice, Genomes, Space, Vector
+from sextant.scripts import run_script
 from workloads.catalog import build_table
-from workloads.errors import SextantError
 from workloads.layers import IN_C, KIND, KINDS, LayerTable
 from workloads.networks.tiny_residual import EXPANSIONS, KEEPS
 
@@ -269,14 +269,5 @@ def main() -> None:
     published()
 
 
-def run() -> None:
-    """Run; say in one line what cannot be."""
-    try:
-        main()
-    except SextantError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    run()
+    run_script(main)

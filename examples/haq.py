@@ -20,8 +20,8 @@ from searchers.algorithms.algorithm import ALGORITHMS, check_algorithm, make_alg
 from searchers.checks import check_name, check_whole
 from searchers.machines import MACHINES
 from searchers.space import Choice, Space, Vector
+from sextant.scripts import run_script
 from workloads.catalog import build_table
-from workloads.errors import SextantError
 
 RATIO, BITS, END_BITS = 0.6, tuple(range(2, 9)), 8
 EVALUATIONS, POPULATION, SEED = 2000, 50, 1
@@ -197,14 +197,5 @@ def draw(tables: dict[str, np.ndarray], chosen: dict[str, tuple[np.ndarray, np.n
     print(f"\nwrote {folder}/across.csv and {folder}/bits.png")
 
 
-def run() -> None:
-    """Run; say in one line what cannot be."""
-    try:
-        main()
-    except SextantError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    run()
+    run_script(main)

@@ -18,8 +18,8 @@ from searchers.machines import MACHINES
 from searchers.oracles.imagenet import FITTED
 from searchers.problems.networks import ProxylessNetwork
 from searchers.space import Genomes, Space
+from sextant.scripts import run_script
 from workloads.catalog import build_table
-from workloads.errors import SextantError
 from workloads.networks import once_for_all, proxyless
 from workloads.networks.proxyless import BLOCK_NAMES, BLOCKS, Architecture, ProxylessNAS
 
@@ -249,14 +249,5 @@ def main() -> None:
         print(f"{name:<32}" + "".join(f"{time:>12.2f}" for time in times))
 
 
-def run() -> None:
-    """Run; say in one line what cannot be."""
-    try:
-        main()
-    except SextantError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    run()
+    run_script(main)

@@ -41,8 +41,16 @@ COMPUTATION, SRAM = ("multiply", "merge"), ("merge_fifos", "row_buffer", "look_a
 def measure() -> Mapping[str, float]:
     """Return our value of every number in ``published/sparch.toml``, by id."""
     figures: dict[str, list[float]] = {}
+    names = list(published_figures())
+
+    def named(count: int, name: str) -> dict[str, float]:
+        kept = kept_matrix(name)
+        drawn = "" if kept else f": a stand-in; the matrix itself: sextant data get {name}"
+        print(f"sparch: {name}, {count} of {len(names)}{drawn}", file=sys.stderr)
+        return matrix_figures(open_sparse(str(kept or f"stand_in:{name}")))
+
     with ThreadPoolExecutor(min(AT_ONCE, len(os.sched_getaffinity(0)))) as pool:  # kernels let others run
-        for of_matrix in pool.map(_named_figures, published_figures()):
+        for of_matrix in pool.map(named, range(1, len(names) + 1), names):
             for quantity, value in of_matrix.items():
                 figures.setdefault(quantity, []).append(value)
     shares = ("bandwidth_utilisation", "prefetch_hit_rate")
@@ -52,13 +60,6 @@ def measure() -> Mapping[str, float]:
     }
     ours["partial_matrices"] = math.log10(ours["partial_matrices"])
     return {**ours, "area": sum(area_mm2(PAPER).values())}
-
-
-def _named_figures(name: str) -> dict[str, float]:
-    kept = kept_matrix(name)
-    drawn = "" if kept else ": a stand-in; the matrix itself: sextant data get " + name
-    print(f"sparch: {name}{drawn}", file=sys.stderr)
-    return matrix_figures(open_sparse(str(kept or f"stand_in:{name}")))
 
 
 def matrix_figures(product: SparseProduct) -> dict[str, float]:

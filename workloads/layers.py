@@ -257,11 +257,24 @@ class LayerTable:
             Naming the first layer with an operand of more than ``widest_bits``.
         """
         for column in (ACT_BITS, WGT_BITS):
-            wide = np.flatnonzero(self.values[:, column] > widest_bits)
-            if wide.size:
-                where = f"{self.name}, layer {self.layer_names[wide[0]]}"
-                bits = int(self.values[wide[0], column])
-                raise WorkloadError(where, COLUMNS[column], bits, f"1..{widest_bits} on {machine}")
+            self._check_most(column, widest_bits, f"1..{widest_bits} on {machine}")
+
+    def check_undilated(self, machine: str) -> None:
+        """Check that a machine whose windows have no gaps can run the layers.
+
+        Raises
+        ------
+        WorkloadError
+            Naming the first layer whose window is dilated.
+        """
+        self._check_most(DILATION, 1, f"1 on {machine}")
+
+    def _check_most(self, column: int, most: int, need: str) -> None:
+        """Check that no layer has more than so much in a column."""
+        beyond = np.flatnonzero(self.values[:, column] > most)
+        if beyond.size:
+            where = f"{self.name}, layer {self.layer_names[beyond[0]]}"
+            raise WorkloadError(where, COLUMNS[column], int(self.values[beyond[0], column]), need)
 
     @property
     def macs(self) -> IntArray:

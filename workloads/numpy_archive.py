@@ -58,6 +58,12 @@ def names(archive: zipfile.ZipFile) -> set[str]:
     return {name.removesuffix(".npy") for name in archive.namelist()}
 
 
+def read_all(path: Path, need: str) -> dict[str, np.ndarray[Any, Any]]:
+    """Read all arrays of an archive, by name in the order of names; see ``opened``."""
+    with opened(path, need) as archive:
+        return {name: read_array(archive, name) for name in sorted(names(archive))}
+
+
 def announced(archive: zipfile.ZipFile, name: str, where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return the shape and type that an array's header promises, without reading the array."""
     with archive.open(f"{name}.npy") as member:

@@ -51,7 +51,6 @@ LOW_SIX, LOW_HALF, ALL = (np.uint64(n) for n in (63, 2**32 - 1, 2**64 - 1))
 SIGNS = np.uint64(1 << 31 | 1 << 63)  # borrowed from by the halves of a difference that are below zero
 NOT_DUE = np.uint64(2**62)
 ROUND_ROBIN, LOWEST, EMPTIEST = (np.uint64(n) for n in range(3))
-SMALL_LAYERS = 6  # whose nodes have their bits in one word
 
 
 @inlined_kernel

@@ -24,11 +24,8 @@ from accel.spatial.kernels import (
     X,
     Y,
 )
-from workloads.errors import WorkloadError
 from workloads.layers import (
     BATCH,
-    COLUMNS,
-    DILATION,
     GROUPS,
     IN_C,
     KERNEL_H,
@@ -109,10 +106,8 @@ def problems(table: LayerTable) -> IntArray:
     WorkloadError
         Naming the first layer whose window is dilated.
     """
+    table.check_undilated("a spatial array")
     column = table.values.T
-    for layer in np.flatnonzero(column[DILATION] > 1):
-        where = f"{table.name}, layer {table.layer_names[layer]}"
-        raise WorkloadError(where, COLUMNS[DILATION], int(column[DILATION][layer]), "1 on a spatial array")
     posed: IntArray = np.ones((len(table), PROBLEM_COLUMNS), np.int64)
     depthwise = column[KIND] == KINDS.index("depthwise")
     groups = np.where(depthwise, 1, column[GROUPS])

@@ -187,8 +187,7 @@ def read_networks(path: Path) -> tuple[list[Mapping[str, Floats32]], dict[str, n
     WorkloadError
         If the file is damaged.
     """
-    with numpy_archive.opened(path, "Sextant's trained Transformers") as archive:
-        arrays = {name: numpy_archive.read_array(archive, name) for name in sorted(numpy_archive.names(archive))}
+    arrays = numpy_archive.read_all(path, "Sextant's trained Transformers")
     networks: dict[str, dict[str, Floats32]] = {}
     for name in [name for name in arrays if "." in name]:
         index, _, value = name.partition(".")

@@ -210,8 +210,7 @@ def shipped() -> tuple[TrainedNetwork, ...]:
     WorkloadError
         If the file is damaged.
     """
-    with numpy_archive.opened(SHIPPED, "Sextant's trained networks") as archive:
-        arrays = {name: numpy_archive.read_array(archive, name) for name in sorted(numpy_archive.names(archive))}
+    arrays = numpy_archive.read_all(SHIPPED, "Sextant's trained networks")
     count = 1 + max(int(name.partition(".")[0]) for name in arrays)
     return tuple(_network(arrays, f"{index}.") for index in range(count))
 

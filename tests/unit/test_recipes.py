@@ -11,6 +11,7 @@ import pytest
 from searchers.algorithms import algorithm
 from searchers.machines import MACHINES
 from searchers.problems.networks import FixedNetworks, PrunedNetwork
+from sextant.scripts import run_script
 from tests.recipes import amc, haq, proxylessnas
 from workloads.layers import LayerTable
 
@@ -104,7 +105,7 @@ def test_a_missing_extra_is_one_line(
     monkeypatch.setattr(algorithm, "find_spec", lambda package: None)
     monkeypatch.setattr(sys, "argv", ["recipe.py", "40", "random", name])
     with pytest.raises(SystemExit) as left:
-        recipe.run()
+        run_script(recipe.main)
     assert left.value.code == 2
     package, _ = algorithm.EXTRAS[name]
     need = f"command line: algorithm.name = {name}, need {package}: pip install 'sextant[rl]'\n"
@@ -118,5 +119,5 @@ def test_a_bad_number_of_evaluations_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["recipe.py", word])
     with pytest.raises(SystemExit):
-        recipe.run()
+        run_script(recipe.main)
     assert capsys.readouterr() == ("", f"command line: EVALUATIONS = {word}, need a whole number from 1\n")
