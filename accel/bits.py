@@ -66,6 +66,31 @@ def reciprocal(divisor: int) -> tuple[int, int]:
     return -(-(1 << (WORD - 1 + shift)) // divisor), shift
 
 
+def compare_lanes(words: Any, left: Any, right: Any) -> Any:
+    """Return a bit for each of 64 half words from word ``left`` on: whether it is at least its like from ``right`` on.
+
+    Parameters
+    ----------
+    words : ndarray of uint32, shape (words,)
+        With two half words in each, the low one first.
+    left, right : int
+        Where 32 words begin.
+    """
+    ours, theirs = (words[int(at) : int(at) + WORD // 2].view(np.uint16) for at in (left, right))
+    return np.packbits(ours >= theirs, bitorder="little").view(np.uint64)[0]
+
+
+@intrinsic
+def _compare_lanes(context: Any, words: Any, left: Any, right: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        lanes = ir.VectorType(ir.IntType(WORD // 4), WORD).as_pointer()
+        sides = [builder.load(builder.bitcast(builder.gep(data, [at]), lanes), align=4) for at in arguments[1:]]
+        return builder.bitcast(builder.icmp_unsigned(">=", *sides), ir.IntType(WORD))
+
+    return types.uint64(words, types.uint64, types.uint64), generate
+
+
 @intrinsic
 def _ones(context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -124,6 +149,11 @@ def _has_bmi2() -> bool:
     if config.CPU_FEATURES is not None:
         return "+bmi2" in config.CPU_FEATURES.split(",")
     return bool(llvmlite.binding.get_host_cpu_features().get("bmi2"))
+
+
+@overload(compare_lanes, inline="always")
+def _compare(words, left, right):
+    return lambda words, left, right: _compare_lanes(words, left, right)
 
 
 @overload(count_ones, inline="always")

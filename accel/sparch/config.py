@@ -30,7 +30,7 @@ class Config:
         Which node of a layer its merger serves: ``round_robin``, ``lowest`` index, or the ``emptiest`` output FIFO.
     fifo_depth : int
         Elements each FIFO of the tree holds. At least ``merge_width`` and the products of a
-        multiplier group, or the tree could come to a stop. 1..65536.
+        multiplier group, or the tree could come to a stop. 1..32767.
     multipliers : int
         In two groups. An even number, 2..1024.
     multiply_latency_cycles : int
@@ -46,7 +46,7 @@ class Config:
     prefetch_fetchers : int
         Lines of B that can be on their way at once. 1..1024.
     spill_fifo_elements : int
-        Depth of the FIFO that results leave through, and of the one reloaded partial matrices come through. 1..65536.
+        Depth of the FIFO that results leave through, and of the one reloaded partial matrices come through. 1..32767.
     hbm_channels : int
         Memory channels. 1..256.
     hbm_bytes_per_cycle : int
@@ -76,7 +76,7 @@ class Config:
     merge_block: int = limited(Whole(1, 64))
     merge_latency_cycles: int = limited(Whole(1, 64))
     node_choice: str = limited(OneOf(NODE_CHOICES))
-    fifo_depth: int = limited(Whole(1, 65536))
+    fifo_depth: int = limited(Whole(1, 32767))
     multipliers: int = limited(Whole(2, 1024))
     multiply_latency_cycles: int = limited(Whole(0, 64))
     issue_order: str = limited(OneOf(ISSUE_ORDERS))
@@ -85,7 +85,7 @@ class Config:
     prefetch_line_elements: int = limited(Whole(1, 4096))
     prefetch_distance: int = limited(Whole(1, 65536))
     prefetch_fetchers: int = limited(Whole(1, 1024))
-    spill_fifo_elements: int = limited(Whole(1, 65536))
+    spill_fifo_elements: int = limited(Whole(1, 32767))
     hbm_channels: int = limited(Whole(1, 256))
     hbm_bytes_per_cycle: int = limited(Whole(1, 1024))
     hbm_latency_cycles: int = limited(Whole(0, 10000))

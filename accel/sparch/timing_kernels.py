@@ -39,25 +39,20 @@ from accel.sparch.tree_kernels import (
     ALL,
     COMING,
     COUNT,
-    DRY,
-    FULL,
     LEAF_NODE,
     LIMIT,
     LOW_SIX,
     NEXT_DUE,
     ONE,
-    PART,
-    ROOM,
     SIX,
     TWO,
     USED,
     ZERO,
     add,
     advance,
-    enter,
     held,
     look_everywhere,
-    note_root,
+    take,
 )
 
 # Elements of ``machine``.
@@ -105,7 +100,6 @@ UNIT_BITS = np.uint64(UNIT_SHIFT)
 
 NONE = np.int64(2**31 - 1)  # no unit: greater than every unit
 NEVER = np.int64(2**62)
-WORD_BITS = np.uint64(64)
 
 
 @inlined_kernel
@@ -164,14 +158,14 @@ def prefetched_can_be_multiplied(prefetched, slots, slot_state):
 
 
 @lean_kernel
-def unit_to_bypass(prefetched, leaves, slots, tree, slot_state):
+def unit_to_bypass(prefetched, leaves, slots, fifos, slot_state):
     """Return the first unit, of those next in an empty FIFO, that is not prefetched and has no bypass."""
     best = NONE
     for n in range(slots):
         slot = np.uint64(n) << SLOT_BITS
         head = slot_state[slot + HEAD]
         if prefetched <= head < best and slot_state[slot + BYPASS_UNTIL] == 0:
-            if held(np.uint64(leaves + n), COUNT, tree) == ZERO:
+            if held(np.uint64(leaves + n), COUNT, fifos) == ZERO:
                 best = head
     return best
 
@@ -179,7 +173,7 @@ def unit_to_bypass(prefetched, leaves, slots, tree, slot_state):
 @lean_kernel
 def run_round(
     t, machine, outputs, bits, unit, a_base, b_base, request_address, request_size, request_units, request_elements,
-    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, tree, able, able_words, slot_state,
+    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, fifos, tree, able, able_words, slot_state,
     arrival, done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack, totals,
 ):  # fmt: skip
     """Run one round from time ``t`` on; return the time it ends, -1 if it comes to a stop.
@@ -195,7 +189,7 @@ def run_round(
                                               its first byte
     marks             : int64[]               elements of the result that have come out of the tree when cycles begin to
                                               be measured, when they cease to be, and so on; the last is never reached
-    tree to write_count : the round's state, from ``timing_state.begin_round``
+    fifos to write_count : the round's state, from ``timing_state.begin_round``
     memory            : uint64[], from ``memory_kernels.begin_memory``
     stack             : int64[3, len(CAUSES)] added to: cycles before the first and after the last element of the
                                               result has come out of the tree; those between that are measured; others
@@ -211,7 +205,7 @@ def run_round(
     out_block = max(1, machine[INTERLEAVE] // out_bytes)
     in_block = max(1, machine[INTERLEAVE] // spill_bytes)
     beat_room = np.uint64(machine[WIDTH] - group)  # above the limit for what a merger puts out; wraps around
-    look_everywhere(bits, tree)
+    look_everywhere(bits, fifos, tree)
     by_row = machine[ISSUE_ORDER] == 0
     next_reload = NEVER
     current = NONE  # the first of ``able``
@@ -239,42 +233,37 @@ def run_round(
                 while reload_state[stream + WAITING] > 0 and reload_at[r, reload_state[stream + FIRST]] <= t:
                     n = min(in_block, reload_state[stream + LACKING])
                     reload_state[stream + LACKING] -= n
-                    enter(leaf, np.uint64(n), tree)
+                    add(leaf, COUNT, np.uint64(n), fifos)
                     reload_state[stream + FIRST] = (reload_state[stream + FIRST] + 1) % reload_ring
                     reload_state[stream + WAITING] -= 1
                 if reload_state[stream + WAITING] > 0:
                     next_reload = min(next_reload, reload_at[r, reload_state[stream + FIRST]])
         # 2. Merge tree.
-        fired = np.int64(0)
-        able_nodes = (tree[FULL] | (tree[PART] & tree[DRY])) & tree[ROOM]
-        if tree[NEXT_DUE] <= np.uint64(t) or able_nodes != ZERO or leaves > WORD_BITS:
-            progress |= tree[NEXT_DUE] <= np.uint64(t)
-            fired = advance(np.uint64(t), bits, tree)
-            fires += fired
-            if tree[LEAF_NODE] != ZERO:
-                leaf = tree[LEAF_NODE] << ONE
-                tree[LEAF_NODE] = ZERO
-                for fifo in range(leaf, min(leaf + TWO, leaves + np.uint64(slots))):
-                    s = np.int64(fifo - leaves)
-                    slot = np.uint64(s) << SLOT_BITS
-                    if slot_state[slot + WAITS] == FOR_BLOCK:
-                        reload_try = True
-                    elif slot_state[slot + WAITS] == FOR_BEAT:
-                        if held(fifo, USED, tree) <= held(fifo, LIMIT, tree) + beat_room:
-                            slot_state[slot + WAITS] = 0
-                            slot_state[slot + ABLE] = 1
-                            key = slot_state[slot + HEAD] if by_row else s
-                            add_key(np.uint64(key), able, able_words)
-                            able_slots += 1
-                            current = sooner(key, current, by_row, fed, slots)
+        progress |= tree[NEXT_DUE] <= np.uint64(t)
+        fired = advance(np.uint64(t), bits, fifos, tree)
+        fires += fired
+        if tree[LEAF_NODE] != ZERO:
+            leaf = tree[LEAF_NODE] << ONE
+            for fifo in range(leaf, min(leaf + TWO, leaves + np.uint64(slots))):
+                s = np.int64(fifo - leaves)
+                slot = np.uint64(s) << SLOT_BITS
+                if slot_state[slot + WAITS] == FOR_BLOCK:
+                    reload_try = True
+                elif slot_state[slot + WAITS] == FOR_BEAT:
+                    if held(fifo, USED, fifos) <= held(fifo, LIMIT, fifos) + beat_room:
+                        slot_state[slot + WAITS] = 0
+                        slot_state[slot + ABLE] = 1
+                        key = slot_state[slot + HEAD] if by_row else s
+                        add_key(np.uint64(key), able, able_words)
+                        able_slots += 1
+                        current = sooner(key, current, by_row, fed, slots)
         # 3. Writer.
         while writes > 0 and write_end[writes_first] <= t:
-            add(ONE, USED, ~np.uint64(write_count[writes_first]) + ONE, tree)  # less
+            take(ONE, USED, np.uint64(write_count[writes_first]), fifos)
             writes_first = (writes_first + 1) % write_ring
             writes -= 1
             progress = True
-            note_root(tree)
-        root_count, coming = np.int64(held(ONE, COUNT, tree)), np.int64(tree[COMING])
+        root_count, coming = np.int64(held(ONE, COUNT, fifos)), np.int64(tree[COMING])
         if root_count >= out_block or (coming == 0 and root_count > 0):
             n = min(out_block, root_count)
             last = (writes_first + writes) % write_ring
@@ -283,8 +272,7 @@ def run_round(
             writes += 1
             written += 1
             root_count -= n
-            add(ONE, COUNT, ~np.uint64(n) + ONE, tree)  # less
-            note_root(tree)
+            take(ONE, COUNT, np.uint64(n), fifos)
             progress = True
         # 4. Multipliers.
         issued = False
@@ -313,8 +301,8 @@ def run_round(
             offset = slot_state[slot + OFFSET]
             beat = min(group, until - offset)
             offset += beat
-            add(leaf, USED, np.uint64(beat), tree)
-            enter(leaf, np.uint64(beat), tree)
+            add(leaf, USED, np.uint64(beat), fifos)
+            add(leaf, COUNT, np.uint64(beat), fifos)
             bypassed = slot_state[slot + BYPASS_UNTIL] > 0 and offset != until
             slot_state[slot + BYPASS_UNTIL] *= bypassed
             ends = offset == length
@@ -325,7 +313,7 @@ def run_round(
                 slot_state[slot + HEAD] = upcoming_unit if upcoming_unit >= 0 else NONE
                 offset = 0
             slot_state[slot + OFFSET] = offset
-            roomy = held(leaf, USED, tree) <= held(leaf, LIMIT, tree) + beat_room
+            roomy = held(leaf, USED, fifos) <= held(leaf, LIMIT, fifos) + beat_room
             to_come = slot_state[slot + HEAD] < prefetched
             stays = bypassed or (roomy and to_come)
             slot_state[slot + WAITS] = FOR_BEAT if to_come and not stays else 0
@@ -373,7 +361,7 @@ def run_round(
             slot = np.uint64(s) << SLOT_BITS
             if slot_state[slot + HEAD] == prefetched and slot_state[slot + ABLE] == 0:
                 fifo = leaves + np.uint64(s)
-                if held(fifo, USED, tree) <= held(fifo, LIMIT, tree) + beat_room:
+                if held(fifo, USED, fifos) <= held(fifo, LIMIT, fifos) + beat_room:
                     slot_state[slot + ABLE] = 1
                     key = prefetched if by_row else s
                     add_key(np.uint64(key), able, able_words)
@@ -391,7 +379,7 @@ def run_round(
         elif blocked:
             blocked = not prefetched_can_be_multiplied(prefetched, slots, slot_state)
         if blocked:
-            best = unit_to_bypass(prefetched, np.int64(leaves), slots, tree, slot_state)
+            best = unit_to_bypass(prefetched, np.int64(leaves), slots, fifos, slot_state)
             if best != NONE and fetcher_free[fetcher] > t:
                 fetcher_busy = True
             elif best != NONE:
@@ -406,7 +394,7 @@ def run_round(
                         t, a_base + unit[at_unit + UNIT_A] * element_bytes, element_bytes, memory
                     )
                 offset = slot_state[slot + OFFSET]
-                empty = np.int64(held(fifo, LIMIT, tree) + width - held(fifo, USED, tree))
+                empty = np.int64(held(fifo, LIMIT, fifos) + width - held(fifo, USED, fifos))
                 n = min(unit[at_unit + UNIT_LENGTH] - offset, empty)
                 from_b = b_base + (unit[at_unit + UNIT_BEGIN] + offset) * element_bytes
                 arrives = memory_latency + request(begin, from_b, n * element_bytes, memory)
@@ -440,7 +428,7 @@ def run_round(
                 fifo = leaves + np.uint64(reload_slot[r])
                 stream = np.uint64(r) << RELOAD_BITS
                 n = min(in_block, reload_state[stream + LEFT])
-                if n > 0 and held(fifo, USED, tree) + np.uint64(n) <= held(fifo, LIMIT, tree) + width:
+                if n > 0 and held(fifo, USED, fifos) + np.uint64(n) <= held(fifo, LIMIT, fifos) + width:
                     last = (reload_state[stream + FIRST] + reload_state[stream + WAITING]) % reload_ring
                     blocks = (reload_elements[r] - reload_state[stream + LEFT]) // in_block
                     arrives = memory_latency + request(
@@ -451,7 +439,7 @@ def run_round(
                         next_reload = min(next_reload, arrives)
                     reload_state[stream + WAITING] += 1
                     reload_state[stream + LEFT] -= n
-                    add(fifo, USED, np.uint64(n), tree)
+                    add(fifo, USED, np.uint64(n), fifos)
                     reload_turn = r + 1
                     reload_try = True
                     progress = True
@@ -477,7 +465,7 @@ def run_round(
         cause = PIPELINE
         if issued:
             cause = MULTIPLY
-        elif coming == 0 or tree[ROOM] & TWO == ZERO:
+        elif coming == 0 or held(ONE, USED, fifos) > held(ONE, LIMIT, fifos):
             cause = WRITE
         elif current != NONE or fetcher_busy:
             cause = B_READ

@@ -20,7 +20,6 @@ from accel.sparch.plan import IndexArray, Positions
 Words = npt.NDArray[np.uint64]
 
 WORD_BITS = 64
-KINDS = 4  # of a node's bits in the tree
 WORD_KINDS = 2  # of a node's merge bits, whose words lie in turn
 
 
@@ -53,7 +52,7 @@ def begin_round(
     machine: IndexArray, passed: IndexArray, node_word: IndexArray, first_unit: Positions, units: int, requests: int,
     reload_slot: IndexArray, out_block: int,
 ) -> tuple[npt.NDArray[Any], ...]:  # fmt: skip
-    """Return the arrays ``tree`` to ``write_count`` of ``timing_kernels.run_round``, as they are at first.
+    """Return the arrays ``fifos`` to ``write_count`` of ``timing_kernels.run_round``, as they are at first.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def begin_round(
     reload_state[:, kernels.LEFT] = reload_state[:, kernels.LACKING] = passed[leaves + reload_slot]
     keys = max(units, slots) + 1
     return (
-        _begin_tree(machine, passed, node_word, fifo_depths, out_block),
+        *_begin_tree(machine, passed, node_word, fifo_depths, out_block),
         np.zeros(keys // WORD_BITS + 1, np.uint64),
         np.zeros(keys // WORD_BITS**2 + 1, np.uint64),
         slot_state.ravel(),
@@ -101,14 +100,12 @@ def begin_round(
 
 def _begin_tree(
     machine: IndexArray, passed: IndexArray, node_word: IndexArray, fifo_depths: Words, out_block: int
-) -> Words:
+) -> tuple[npt.NDArray[np.uint32], Words]:
     """Return what ``tree_kernels.advance`` works on."""
     layers, latency = int(machine[kernels.LAYERS]), int(machine[kernels.MERGE_LATENCY])
     leaves, ring = 2**layers, 1 << (layers * latency).bit_length()
     behind = int(tree.NODES) + (leaves << int(tree.RECORD_BITS))
     state = np.zeros(behind + 2 * ring, np.uint64)
-    for kind in (tree.ROOM, tree.DRY):
-        state[int(kind) : int(tree.LEAVES) : KINDS] = ~np.uint64(0)
     for field, value in (
         (tree.LEAVES, leaves),
         (tree.WIDTH, machine[kernels.WIDTH]),
@@ -120,9 +117,11 @@ def _begin_tree(
         (tree.COMING, passed[1]),
     ):
         state[field] = value
-    limits = fifo_depths - np.uint64(machine[kernels.WIDTH])
     nodes = state[int(tree.NODES) : behind].reshape(leaves, -1)
-    nodes[:, tree.LIMIT] = limits[0::2] | (limits[1::2] << tree.HALF)
     nodes[1:, tree.AT] = node_word[1:] * (WORD_BITS // WORD_KINDS)
     nodes[1:, tree.REST] = passed[2::2] + passed[3::2]
-    return state
+    fifos = np.zeros(int(tree.NOTHING) + tree.KIND_WORDS, np.uint32)
+    fifos[int(tree.NEED) : int(tree.USED)] = tree.LACKING | tree.LACKING << tree.HALF
+    limits = fifo_depths - np.uint64(machine[kernels.WIDTH])
+    fifos[int(tree.LIMIT) :][:leaves] = limits[0::2] | (limits[1::2] << tree.HALF)
+    return fifos, state

@@ -1,23 +1,32 @@
 """SpArch's merge tree in time: what its FIFOs hold, which nodes can be served, and what serving one changes.
 
 Nodes are numbered 1 (root), 2i and 2i + 1 below i; FIFO n is the output of node n or, from ``2 ** layers`` on, a slot.
-A node has a record; of what it knows of its two inputs, the left one's number is in the low half of a word and the
-right one's in the high half, so that one operation serves both. Record 0 has the root's FIFO as its right input.
+So node n takes from FIFOs 2n and 2n + 1: what is known of these lies in one word, the left one's in its low half.
 
-What mergers need to know of all nodes is one bit for each, of four kinds: bit ``n & 63`` of word
-``4 * (n >> 6) + kind``. So those of the first six layers are a word of each kind, which ``advance`` has in variables.
-Which nodes can be served no processor can guess: so what follows from it is computed without branches.
+A node can be served if comparisons of its two inputs' and its output's numbers say so. Those of 64 nodes are compared
+at once, in every cycle: cheaper than to keep up with what every element that moves does to them.
 
 Source: Zhang et al., "SpArch", HPCA 2020: merge tree with one merger for each layer.
 """
 
 import numpy as np
 
-from accel.bits import count_ones, highest_one, lowest_one, spread_bits
+from accel.bits import compare_lanes, count_ones, gather_bits, highest_one, lowest_one, spread_bits
 from accel.jit import inlined_kernel, lean_kernel
 
-# Words of ``tree``: first the bits of all nodes, up to ten layers.
-FULL, PART, ROOM, DRY = (np.uint64(n) for n in range(4))  # see ``note_window`` and ``note_output``
+# Where the words of each kind begin in ``fifos``; a kind has one for each node, and halves for each FIFO.
+MOST_NODES = 1024
+KIND_WORDS = 1280  # not a page: a load would wait for a store of another kind to the same place of one
+(
+    COUNT,  # elements it holds
+    NEED,  # those of them that are in the window of the node it feeds; LACKING where that has taken all
+    NEXT,  # whether that node's next element is the first of them; LACKING likewise
+    USED,  # elements it holds or that are on their way into it, or out of the root's to memory
+    LIMIT,  # the most USED may be for what a merger puts out to fit
+    NOTHING,  # 0
+) = (np.uint64(n * KIND_WORDS) for n in range(6))
+LACKING = np.uint64(2**16 - 1)  # more than a FIFO can hold
+# Words of ``tree``.
 (
     LEAVES,  # slots the tree can have
     WIDTH,  # elements a merger takes
@@ -30,41 +39,23 @@ FULL, PART, ROOM, DRY = (np.uint64(n) for n in range(4))  # see ``note_window`` 
     NEXT_DUE,  # when the next one leaves
     COMING,  # elements that have not come out of the tree
     LEAF_NODE,  # the node of the last layer that was served, 0 for none
-) = (np.uint64(n) for n in range(64, 75))
-SERVED = np.uint64(80)  # each layer's node that was served last
-CHOSEN = np.uint64(96)  # scratch: nodes to be served
-NODES = np.uint64(112)  # their records; behind them, what is on its way through the mergers: when it is there, and what
+) = (np.uint64(n) for n in range(11))
+SERVED = np.uint64(16)  # each layer's node that was served last
+CHOSEN = np.uint64(32)  # scratch: nodes to be served
+BY_WHOLE = np.uint64(48)  # scratch: a bit for each node that can be served by its whole window
+BY_PART = np.uint64(64)  # scratch: and by a part of it
+NODES = np.uint64(80)  # their records; behind them, what is on its way through the mergers: when it is there, and what
 # Words of a node's record.
 (
-    COUNT,  # elements its inputs hold
-    NEED,  # those of them in its window
-    USED,  # elements they hold or that are on their way into them, or out of the root's to memory
-    LIMIT,  # the most USED may be for what a merger puts out to fit
     AT,  # the bit of the streams of merge bits with its next element; below 64: all come from the left, all leave
     REST,  # elements it has not taken
-    FROM_RIGHT,  # a bit for each element of its window that comes from the right
-    PASSING,  # and for each that leaves it
-) = (np.uint64(n) for n in range(8))
-RECORD_BITS = np.uint64(3)
-ZERO, ONE, TWO, THREE, FIVE, SIX, HALF, WORD_BITS = (np.uint64(n) for n in (0, 1, 2, 3, 5, 6, 32, 64))
-LOW_SIX, LOW_HALF, ALL = (np.uint64(n) for n in (63, 2**32 - 1, 2**64 - 1))
-SIGNS = np.uint64(1 << 31 | 1 << 63)  # borrowed from by the halves of a difference that are below zero
+) = (np.uint64(n) for n in range(2))
+RECORD_BITS = np.uint64(1)
+ZERO, ONE, TWO, FOUR, FIVE, SIX, HALF, HALF_WORD, WORD_BITS = (np.uint64(n) for n in (0, 1, 2, 4, 5, 6, 16, 32, 64))
+LOW_SIX, LOW_HALF, LOW_HALF_WORD, ALL = (np.uint64(n) for n in (63, 2**16 - 1, 2**32 - 1, 2**64 - 1))
+EVEN = np.uint64(0x5555555555555555)
 NOT_DUE = np.uint64(2**62)
 ROUND_ROBIN, LOWEST, EMPTIEST = (np.uint64(n) for n in range(3))
-
-
-@inlined_kernel
-def fits(pair, limits):
-    """Return, in two bits, whether the halves of a word are at most those of another."""
-    signs = (limits | SIGNS) - pair
-    return ((signs >> np.uint64(31)) & ONE) | ((signs >> np.uint64(62)) & TWO)
-
-
-@inlined_kernel
-def with_bits(mask, node, ones, value):
-    """Return a mask with a node's bit, or its and its right neighbour's, replaced."""
-    shift = node & LOW_SIX
-    return (mask & ~(ones << shift)) | (value << shift)
 
 
 @inlined_kernel
@@ -74,15 +65,21 @@ def record(node):
 
 
 @inlined_kernel
-def held(fifo, field, tree):
-    """Return what the record of the node that a FIFO feeds says of it."""
-    return (tree[record(fifo >> ONE) + field] >> ((fifo & ONE) << FIVE)) & LOW_HALF
+def held(fifo, kind, fifos):
+    """Return a FIFO's number of a kind."""
+    return (np.uint64(fifos[kind + (fifo >> ONE)]) >> ((fifo & ONE) << FOUR)) & LOW_HALF
 
 
 @inlined_kernel
-def add(fifo, field, amount, tree):
-    """Add to what the record of the node that a FIFO feeds says of it."""
-    tree[record(fifo >> ONE) + field] += amount << ((fifo & ONE) << FIVE)
+def add(fifo, kind, amount, fifos):
+    """Add to a FIFO's number of a kind."""
+    fifos[kind + (fifo >> ONE)] += np.uint32(amount << ((fifo & ONE) << FOUR))
+
+
+@inlined_kernel
+def take(fifo, kind, amount, fifos):
+    """Take from a FIFO's number of a kind."""
+    fifos[kind + (fifo >> ONE)] -= np.uint32(amount << ((fifo & ONE) << FOUR))
 
 
 @inlined_kernel
@@ -100,68 +97,46 @@ def first_bits(count):
 
 
 @inlined_kernel
-def look_at_merge(at, bits, tree):
-    """Write what a node takes next: a full window, or the last elements."""
-    take = min(tree[WIDTH], tree[at + REST])
-    window = first_bits(take)
-    from_right = next_bits(bits, tree[at + AT], ZERO) & window
+def look_at_merge(node, where, rest, width, bits, fifos):
+    """Write what a node that has ``rest`` elements to take needs next: a full window, or the last elements."""
+    count = min(width, rest)
+    from_right = next_bits(bits, where, ZERO) & first_bits(count)
     right = np.uint64(count_ones(from_right))
-    tree[at + NEED] = (take - right) | (right << HALF)
-    tree[at + FROM_RIGHT] = from_right
-    tree[at + PASSING] = next_bits(bits, tree[at + AT], ONE) & window
-
-
-@inlined_kernel
-def note_window(node, full, part, small, tree):
-    """Return the bits of kinds FULL (its whole window is there) and PART (its next element is), a node's renewed.
-
-    ``small`` says that all nodes have theirs in one word.
-    """
-    at = record(node)
-    need, count = tree[at + NEED], tree[at + COUNT]
-    some = np.uint64(need != ZERO)
-    whole = np.uint64(fits(need, count) == THREE) & some
-    some &= np.uint64((count >> ((tree[at + FROM_RIGHT] & ONE) << FIVE)) & LOW_HALF != ZERO)
-    if small or node <= LOW_SIX:
-        return with_bits(full, node, ONE, whole), with_bits(part, node, ONE, some)
-    word = node >> SIX << TWO
-    tree[word + FULL] = with_bits(tree[word + FULL], node, ONE, whole)
-    tree[word + PART] = with_bits(tree[word + PART], node, ONE, some)
-    return full, part
-
-
-@inlined_kernel
-def note_output(node, ones, fit, empty, room, dry, small, tree):
-    """Return the bits of kinds ROOM (a merger's output fits) and DRY (nothing is there or on its way), renewed."""
-    if small or node <= LOW_SIX:
-        return with_bits(room, node, ones, fit), with_bits(dry, node, ones, empty)
-    word = node >> SIX << TWO
-    tree[word + ROOM] = with_bits(tree[word + ROOM], node, ones, fit)
-    tree[word + DRY] = with_bits(tree[word + DRY], node, ones, empty)
-    return room, dry
-
-
-@inlined_kernel
-def enter(fifo, amount, tree):
-    """Let elements enter a FIFO below the root, and note what that means for the node it feeds."""
-    add(fifo, COUNT, amount, tree)
-    tree[FULL], tree[PART] = note_window(fifo >> ONE, tree[FULL], tree[PART], False, tree)
-
-
-@inlined_kernel
-def note_root(tree):
-    """Note what the root's FIFO has room for, and whether it holds less than a block."""
-    tree[ROOM] = with_bits(tree[ROOM], ONE, ONE, np.uint64(held(ONE, USED, tree) <= held(ONE, LIMIT, tree)))
-    tree[DRY] = with_bits(tree[DRY], ONE, ONE, np.uint64(held(ONE, COUNT, tree) < tree[BLOCK]))
+    lacking = (LACKING | (LACKING << HALF)) * np.uint64(rest == ZERO)
+    fifos[NEED + node] = np.uint32((count - right) | (right << HALF) | lacking)
+    fifos[NEXT + node] = np.uint32((ONE << ((from_right & ONE) << FOUR)) | lacking)
 
 
 @lean_kernel
-def look_everywhere(bits, tree):
+def look_everywhere(bits, fifos, tree):
     """Look at every node's first window."""
     for node in range(ONE, tree[LEAVES]):
-        look_at_merge(record(node), bits, tree)
-        tree[FULL], tree[PART] = note_window(node, tree[FULL], tree[PART], False, tree)
-    note_root(tree)
+        at = record(node)
+        look_at_merge(node, tree[at + AT], tree[at + REST], tree[WIDTH], bits, fifos)
+
+
+@inlined_kernel
+def both_inputs(kind, first, fifos):
+    """Return a bit for each of 64 nodes whose inputs both hold at least what they have of a kind."""
+    left, right = COUNT + first, kind + first
+    low = compare_lanes(fifos, left, right)
+    high = compare_lanes(fifos, left + HALF_WORD, right + HALF_WORD)
+    return gather_bits(low & (low >> ONE), EVEN) | (gather_bits(high & (high >> ONE), EVEN) << HALF_WORD)
+
+
+@inlined_kernel
+def servable(first, few, fifos):
+    """Return bits for 64 nodes: which can be served by the whole window, and which by a part of it.
+
+    The whole window is there, and there is room for what leaves; or the next element is there, and nothing in what the
+    node feeds or on its way there: in the root's FIFO, ``few``: less than a block.
+    """
+    outputs = first >> ONE
+    room = compare_lanes(fifos, LIMIT + outputs, USED + outputs)
+    dry = compare_lanes(fifos, NOTHING, USED + outputs)
+    if first == ZERO:
+        dry = (dry & ~TWO) | (few << ONE)
+    return both_inputs(NEED, first, fifos) & room, both_inputs(NEXT, first, fifos) & dry & room
 
 
 @inlined_kernel
@@ -171,29 +146,26 @@ def beyond(count, places):
 
 
 @inlined_kernel
-def there_of_window(at, tree):
-    """Return bits for the elements of a node's window that come before the first one lacking on either side."""
-    need, count, from_right = tree[at + NEED], tree[at + COUNT], tree[at + FROM_RIGHT]
-    window = first_bits((need & LOW_HALF) + (need >> HALF))
+def there_of_window(window, from_right, count):
+    """Return bits for the elements of a window that come before the first one lacking on either side."""
     lacking = beyond(count & LOW_HALF, window & ~from_right) | beyond(count >> HALF, from_right)
     return window & ((lacking & (~lacking + ONE)) + ALL)  # what is below the lowest one; all, if nothing is lacking
 
 
 @lean_kernel
-def choose_node(layer, last, tree):
+def choose_node(layer, last, fifos, tree):
     """Return the node of a layer that its merger serves next, 0 if none can be served.
 
-    Its window, or a part of it, is there, and there is room for what leaves; a part is served only if nothing else can
-    be and what the node feeds has nothing.
+    A part of a window is served only if no whole one can be.
     """
     first = ONE << layer
-    of_layer = ((ONE << first) - ONE) << first if first <= HALF else ALL
-    for whole in (ONE, ZERO):
+    of_layer = ((ONE << first) - ONE) << first if first <= HALF_WORD else ALL
+    for kind in (BY_WHOLE, BY_PART):
         best = ZERO
         word = first >> SIX
         while word <= (first + first - ONE) >> SIX:
-            at, base = word << TWO, word << SIX
-            able = tree[at + ROOM] & (tree[at + FULL] if whole else tree[at + PART] & tree[at + DRY]) & of_layer
+            base = word << SIX
+            able = tree[kind + word] & of_layer
             word += ONE
             if tree[CHOICE] == ROUND_ROBIN and able != ZERO:
                 if best == ZERO:
@@ -209,7 +181,7 @@ def choose_node(layer, last, tree):
                 return base + np.uint64(lowest_one(able))
             while tree[CHOICE] == EMPTIEST and able != ZERO:
                 node = base + np.uint64(lowest_one(able))
-                if best == ZERO or held(node, COUNT, tree) < held(best, COUNT, tree):
+                if best == ZERO or held(node, COUNT, fifos) < held(best, COUNT, fifos):
                     best = node
                 able &= able - ONE
         if best > ZERO:
@@ -218,12 +190,14 @@ def choose_node(layer, last, tree):
 
 
 @inlined_kernel
-def choose_everywhere(tree):
+def choose_everywhere(few, fifos, tree):
     """Write the nodes that all mergers serve next, as ``choose_node`` does; return where the last one stands."""
+    for word in range(((tree[LEAVES] - ONE) >> SIX) + ONE):
+        tree[BY_WHOLE + word], tree[BY_PART + word] = servable(word << SIX, few, fifos)
     to = CHOSEN
     layer, first = ZERO, ONE
     while first < tree[LEAVES]:
-        node = choose_node(layer, tree[SERVED + layer], tree)
+        node = choose_node(layer, tree[SERVED + layer], fifos, tree)
         if node != ZERO:
             tree[SERVED + layer] = node
             tree[to] = node
@@ -234,100 +208,85 @@ def choose_everywhere(tree):
 
 
 @inlined_kernel
-def among(able, full, rest, layer, tree):
+def among(whole, part, layer, tree):
     """Return what ``choose_node`` does, for a layer of a small tree whose mergers serve in turn; one can be served.
 
-    ``full`` and ``rest`` have the nodes that can be served by the whole window, or by a part of one.
+    ``whole`` and ``part`` have the nodes that can be served by their whole window, or by a part of it.
     """
     first = ONE << layer
     of_layer = ((ONE << first) - ONE) << first
-    ready = full & of_layer
-    ready |= rest & of_layer & (np.uint64(ready != ZERO) + ALL)
+    ready = whole & of_layer
+    ready |= part & of_layer & (np.uint64(ready != ZERO) + ALL)
     later = ready & (ALL << tree[SERVED + layer] << ONE)
     return np.uint64(lowest_one(later | (ready & (np.uint64(later != ZERO) + ALL))))
 
 
 @inlined_kernel
-def serve(node, whole, t, newest, bits, full, part, room, dry, small, tree):
-    """Let a merger take a node's whole window, or what is there of it; return the bits of all kinds."""
+def serve(node, whole, t, newest, bits, fifos, tree):
+    """Let a merger take a node's whole window, or what is there of it."""
     at = record(node)
-    from_both, passing = tree[at + NEED], tree[at + PASSING]
+    where, rest, width = tree[at + AT], tree[at + REST], tree[WIDTH]
+    from_both = np.uint64(fifos[NEED + node])
+    taken = min(width, rest)
+    passing = next_bits(bits, where, ONE) & first_bits(taken)
     if not whole:
-        there = there_of_window(at, tree)
-        right = np.uint64(count_ones(there & tree[at + FROM_RIGHT]))
-        from_both = (np.uint64(count_ones(there)) - right) | (right << HALF)
+        window = first_bits(taken)
+        from_right = next_bits(bits, where, ZERO) & window
+        there = there_of_window(window, from_right, np.uint64(fifos[COUNT + node]))
+        right = np.uint64(count_ones(there & from_right))
+        taken = np.uint64(count_ones(there))
+        from_both = (taken - right) | (right << HALF)
         passing &= there
     leaving = np.uint64(count_ones(passing))
-    taken = (from_both & LOW_HALF) + (from_both >> HALF)
-    used = tree[at + USED] - from_both
-    where = tree[at + AT]
-    tree[at + COUNT] -= from_both
-    tree[at + USED] = used
-    tree[at + REST] -= taken
-    tree[at + AT] = where + taken * np.uint64(where > LOW_SIX)
-    look_at_merge(at, bits, tree)
-    full, part = note_window(node, full, part, small, tree)
-    child, inner = node << ONE, np.uint64(node << ONE < tree[LEAVES])
-    room, dry = note_output(
-        child, THREE * inner, fits(used, tree[at + LIMIT]) * inner, fits(used, ZERO) * inner, room, dry, small, tree
-    )
-    out, side = record(node >> ONE), (node & ONE) << FIVE
-    pair = tree[out + USED] + (leaving << side)
-    tree[out + USED] = pair
-    used = (pair >> side) & LOW_HALF
-    fit = np.uint64(used <= (tree[out + LIMIT] >> side) & LOW_HALF)
-    room, dry = note_output(node, ONE, fit, np.uint64(used == ZERO), room, dry, small, tree)
+    fifos[COUNT + node] -= np.uint32(from_both)
+    fifos[USED + node] -= np.uint32(from_both)
+    where += taken * np.uint64(where > LOW_SIX)
+    rest -= taken
+    tree[at + AT], tree[at + REST] = where, rest
+    look_at_merge(node, where, rest, width, bits, fifos)
+    add(node, USED, leaving, fifos)
     result = record(tree[LEAVES]) + ((newest & tree[RING]) << ONE)
     tree[result] = t + tree[LATENCY]
-    tree[result + ONE] = node << HALF | leaving
-    return full, part, room, dry
+    tree[result + ONE] = node << HALF_WORD | leaving
 
 
 @lean_kernel
-def advance(t, bits, tree):
+def advance(t, bits, fifos, tree):
     """Let results enter their FIFOs at time ``t``, and every merger serve a node; return how many did.
 
     Contract
     --------
-    t    : uint64
-    bits : uint64[], from ``merge_kernels.merge_round``
-    tree : uint64[], from ``timing_state.begin_tree``
+    t     : uint64
+    bits  : uint64[], from ``merge_kernels.merge_round``
+    fifos : uint32[], from ``timing_state.begin_round``
+    tree  : uint64[], likewise
     """
-    full, part, room, dry = tree[FULL], tree[PART], tree[ROOM], tree[DRY]
     results = record(tree[LEAVES])
     oldest, begun, ring, coming = tree[OLDEST], tree[NEWEST], tree[RING], tree[COMING]
     while oldest != begun and tree[results + ((oldest & ring) << ONE)] <= t:
         what = tree[results + ((oldest & ring) << ONE) + ONE]
-        fifo, amount = what >> HALF, what & LOW_HALF
+        fifo, amount = what >> HALF_WORD, what & LOW_HALF_WORD
         oldest += ONE
-        add(fifo, COUNT, amount, tree)
+        add(fifo, COUNT, amount, fifos)
         coming -= amount * np.uint64(fifo == ONE)
-        full, part = note_window(fifo >> ONE, full, part, False, tree)
     newest, leaf_node = begun, ZERO
-    few = np.uint64(held(ONE, COUNT, tree) < tree[BLOCK])
-    dry = with_bits(dry, ONE, ONE, few)
+    few = np.uint64(held(ONE, COUNT, fifos) < tree[BLOCK])
     if tree[LEAVES] <= WORD_BITS and tree[CHOICE] == ROUND_ROBIN:
-        whole, rest = full & room, part & dry & room
+        whole, rest = servable(ZERO, few, fifos)
         able = whole | rest
         while able != ZERO:
             layer = np.uint64(highest_one(np.uint64(lowest_one(able))))
-            node = among(able, whole, rest, layer, tree)
+            leaf_node = among(whole, rest, layer, tree)
             able &= ALL << (ONE << layer) << (ONE << layer)
-            tree[SERVED + layer] = node
-            full, part, room, dry = serve(
-                node, (whole >> node) & ONE, t, newest, bits, full, part, room, dry, True, tree
-            )
+            tree[SERVED + layer] = leaf_node
+            serve(leaf_node, (whole >> leaf_node) & ONE, t, newest, bits, fifos, tree)
             newest += ONE
-            leaf_node = node
     else:
-        tree[FULL], tree[PART], tree[ROOM], tree[DRY] = full, part, room, dry
-        for place in range(CHOSEN, choose_everywhere(tree)):
+        for place in range(CHOSEN, choose_everywhere(few, fifos, tree)):
             leaf_node = tree[place]
-            full, part, room, dry = serve(leaf_node, ZERO, t, newest, bits, full, part, room, dry, False, tree)
+            serve(leaf_node, ZERO, t, newest, bits, fifos, tree)
             newest += ONE
     tree[LEAF_NODE] = leaf_node * np.uint64(leaf_node << ONE >= tree[LEAVES])
-    dry = with_bits(dry, ONE, ONE, few)
-    tree[FULL], tree[PART], tree[ROOM], tree[DRY] = full, part, room, dry
     tree[OLDEST], tree[NEWEST], tree[COMING] = oldest, newest, coming
     tree[NEXT_DUE] = tree[results + ((oldest & ring) << ONE)] if oldest != newest else NOT_DUE
     return np.int64(newest - begun)

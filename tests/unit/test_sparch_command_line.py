@@ -278,7 +278,7 @@ ANY_FIELD = f"need one of {', '.join(field.name for field in fields(sparch.Confi
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fifo_depth": 0}, "fifo_depth = 0, need a whole number, 1..65536"),
+        ({"fifo_depth": 0}, "fifo_depth = 0, need a whole number, 1..32767"),
         (
             {"fifo_depth": 15},
             "fifo_depth = 15, need at least 16 at merge_width = 16 and multipliers = 16, or the merge tree could stop",
