@@ -8,7 +8,7 @@ import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import config
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
 WORD = 64
@@ -91,6 +91,24 @@ def _compare_lanes(context: Any, words: Any, left: Any, right: Any) -> Any:
     return types.uint64(words, types.uint64, types.uint64), generate
 
 
+def fetch_early(array: Any, index: Any) -> None:
+    """Begin to bring an element of an array, anywhere in memory, into the first-level cache."""
+
+
+@intrinsic
+def _fetch_early(context: Any, array: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        types_ = ir.FunctionType(ir.VoidType(), (byte, number, number, number))
+        function = cgutils.get_or_insert_function(builder.module, types_, "llvm.prefetch.p0i8")
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(function, [address, *(ir.Constant(number, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
 @intrinsic
 def _ones(context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -154,6 +172,11 @@ def _has_bmi2() -> bool:
 @overload(compare_lanes, inline="always")
 def _compare(words, left, right):
     return lambda words, left, right: _compare_lanes(words, left, right)
+
+
+@overload(fetch_early, inline="always")
+def _fetch(array, index):
+    return lambda array, index: _fetch_early(array, index)
 
 
 @overload(count_ones, inline="always")

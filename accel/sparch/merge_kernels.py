@@ -19,11 +19,12 @@ Source: Zhang et al., "SpArch", HPCA 2020: comparator-array merger, adder slice 
 
 import numpy as np
 
-from accel.bits import count_ones, gather_bits, lowest_one, spread_bits
+from accel.bits import count_ones, fetch_early, gather_bits, lowest_one, spread_bits
 from accel.jit import inlined_kernel, lean_kernel
 
 LEFT_ONLY_WORDS = 4  # at the beginning of a round's bits: all from the left, all leave
 BLOCK_PLACES = 1024  # merged at a time, if rows allow: their bit maps stay in the first-level cache
+ROWS_AHEAD = np.uint64(8)  # of B that are brought into the cache before they are needed
 ZERO, ONE, TWO, SIX, HALF, LOW_SIX = (np.uint64(n) for n in (0, 1, 2, 6, 32, 63))
 EVEN, ODD = np.uint64(0x5555555555555555), np.uint64(0xAAAAAAAAAAAAAAAA)
 
@@ -294,6 +295,7 @@ def merge_round(
     for i in range(len(pointers) - 1):
         pieces = ZERO
         while e < elements and row[e] == first_row + i:
+            fetch_early(b_columns, np.uint64(b_pointers[np.uint64(k[min(e + ROWS_AHEAD, elements - ONE)])]))
             b_row, its_slot = np.uint64(k[e]), np.uint64(slot[e])
             begin, end = b_pointers[b_row], b_pointers[b_row + ONE]
             size[first_slot + its_slot] += end - begin
@@ -339,8 +341,12 @@ def accumulate(a_pointers, a_columns, a_values, b_pointers, b_columns, b_values,
     sums     : float64[columns of C]   zero; scratch
     c_values : float64[nnz of C]       written
     """
+    last = np.uint64(max(len(a_columns), 1) - 1)
     for i in range(len(a_pointers) - 1):
         for e in range(np.uint64(a_pointers[i]), np.uint64(a_pointers[i + 1])):
+            soon = np.uint64(b_pointers[np.uint64(a_columns[min(e + ROWS_AHEAD, last)])])
+            fetch_early(b_columns, soon)
+            fetch_early(b_values, soon)
             value = a_values[e]
             k = np.uint64(a_columns[e])
             for at in range(np.uint64(b_pointers[k]), np.uint64(b_pointers[k + ONE])):

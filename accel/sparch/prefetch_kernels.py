@@ -102,7 +102,7 @@ def let_go_early(e, k, entered, following, rows, end, uses):
 @lean_kernel
 def place_units(
     slot, k, position, addresses, line_elements, lines, look_ahead, distance, reuse, rows, line, following, uses, unit,
-    first_unit, totals,
+    first_unit, last_unit, totals,
 ):  # fmt: skip
     """Walk a round's elements in order; write its units and what the buffer does for each.
 
@@ -126,7 +126,7 @@ def place_units(
         UNIT_AFTER                for a miss, the last user of what it replaces; -1 for none
         UNIT_LAST                 1 if it ends its element of A
         UNIT_A                    that element's place
-    first_unit : int32[slots]                  written: each slot's first unit, -1 for none
+    first_unit, last_unit : int32[slots]       -1; written: each slot's first unit and its last one, -1 for none
     totals     : int64[3]                      added to: elements found, elements missed; the last one, set: lines free
     """
     elements = len(k)
@@ -144,7 +144,7 @@ def place_units(
     free = totals[2]
     found = missed = u = np.int64(0)
     for e in range(elements):
-        row = np.uint64(k[np.uint64(e)])
+        row, feeds = np.uint64(k[np.uint64(e)]), np.uint64(slot[np.uint64(e)])
         at = row << ROW_BITS
         begin = np.int64(rows[at + BEGIN])
         length = rows[at + RECORD + BEGIN] - begin
@@ -218,7 +218,14 @@ def place_units(
                     kept -= not passing
                     passing = True
             line[its_line + USED_BY] = u
-            unit[this + UNIT_SLOT] = slot[np.uint64(e)]
+            unit[this + UNIT_SLOT] = feeds
+            unit[this + UNIT_NEXT] = NOWHERE
+            before = np.int64(last_unit[feeds])
+            if before == NOWHERE:
+                first_unit[feeds] = u
+            else:
+                unit[(np.uint64(before) << UNIT_BITS) + UNIT_NEXT] = u
+            last_unit[feeds] = u
             unit[this + UNIT_LENGTH] = count
             unit[this + UNIT_BEGIN] = begin + piece * line_elements
             unit[this + UNIT_LOADER] = loader
@@ -237,13 +244,6 @@ def place_units(
     totals[0] += found
     totals[1] += missed
     totals[2] = free
-    first_unit[:] = NOWHERE
-    for n in range(u):
-        last = u - 1 - n
-        this = np.uint64(last) << UNIT_BITS
-        feeds = np.uint64(unit[this + UNIT_SLOT])
-        unit[this + UNIT_NEXT] = first_unit[feeds]
-        first_unit[feeds] = last
 
 
 @lean_kernel

@@ -214,14 +214,15 @@ class Run:
         """Cut a stream into units, and let the prefetcher walk them."""
         config, rows = self.config, self.rows
         records = np.empty((int(self.pieces[stream.k].sum()), 1 << timing_kernels.UNIT_SHIFT), np.int32)
-        first = np.empty(len(stream.slot_reloads), np.int32)
+        first, last = np.full((2, len(stream.slot_reloads)), prefetch_kernels.NOWHERE, np.int32)
         lines = int(rows[-1, prefetch_kernels.FIRST_LINE]) << prefetch_kernels.LINE_SHIFT
         self.placed[:2] = 0
         prefetch_kernels.place_units(
             stream.slot, stream.k, stream.position, self.plan.addresses, config.prefetch_line_elements,
             config.prefetch_lines, config.look_ahead, config.prefetch_distance, int(config.prefetcher), rows.ravel(),
             np.full(lines, prefetch_kernels.NOWHERE, np.int32), np.empty(len(stream.k), np.int32),
-            np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64), records.ravel(), first, self.placed,
+            np.zeros(len(stream.k) // prefetch_kernels.WORD + 1, np.uint64), records.ravel(), first, last,
+            self.placed,
         )  # fmt: skip
         self._forget(stream.k if len(stream.k) < len(rows) else slice(None))
         found, missed, _ = self.placed.tolist()
