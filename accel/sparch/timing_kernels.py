@@ -173,8 +173,9 @@ def unit_to_bypass(prefetched, leaves, slots, fifos, slot_state):
 @lean_kernel
 def run_round(
     t, machine, outputs, bits, unit, a_base, b_base, request_address, request_size, request_units, request_elements,
-    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, fifos, tree, able, able_words, slot_state,
-    arrival, done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack, totals,
+    reload_slot, reload_elements, reload_address, out_address, out_bytes, marks, fifos, tree, able, able_words,
+    slot_state, arrival, done, fetcher_free, a_arrival, reload_state, reload_at, write_end, write_count, memory, stack,
+    totals,
 ):  # fmt: skip
     """Run one round from time ``t`` on; return the time it ends, -1 if it comes to a stop.
 

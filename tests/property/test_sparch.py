@@ -120,6 +120,15 @@ def test_kernels_equal_the_oracle_in_the_other_orders(changes: dict[str, object]
     assert all(counts[name] for name in {*oracle.COUNTERS, *oracle.CAUSES} - rare), counts
 
 
+@pytest.mark.parametrize(
+    "changes", [{"merge_layers": 6, "fifo_depth": 32767, "spill_fifo_elements": 32767}, {"merge_layers": 7}], ids=str
+)
+def test_kernels_equal_the_oracle_in_larger_trees(changes: dict[str, object]) -> None:
+    for seed in range(3000, 3020):
+        config, plan = random_case(seed, **changes)
+        assert simulated(config, plan) == oracle.run(config, plan), (seed, config)
+
+
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_the_oracle_multiplies(chunk: int) -> None:
     for seed in range(chunk * CASES, (chunk + 1) * CASES, 5):

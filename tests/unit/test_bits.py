@@ -25,8 +25,20 @@ def compiled(word, mask):
     return gathered, spread, bits.multiply_high(word, mask), bits.count_ones(word)
 
 
+@numba.njit
+def compared(lanes, left, right):
+    bits.fetch_early(lanes, right)
+    return bits.compare_lanes(lanes, left, right)
+
+
 def check() -> None:
     """Compare what is compiled with plain Python."""
+    for lanes in (*RANDOM.integers(0, 2**32, (20, 80), np.uint32), np.arange(80, dtype=np.uint32) % 3 << 15):
+        for left, right in RANDOM.integers(0, 49, (10, 2), np.uint64):
+            halves = lanes.view(np.uint16)
+            ours, theirs = (halves[2 * int(at) : 2 * int(at) + 64].tolist() for at in (left, right))
+            expected = sum((a >= b) << n for n, (a, b) in enumerate(zip(ours, theirs, strict=True)))
+            assert int(compared(lanes, left, right)) == expected == int(bits.compare_lanes(lanes, left, right))
     for word, mask in zip(WORDS, MASKS, strict=False):
         expected = (bits.gather_bits(word, mask), bits.spread_bits(word, mask), word * mask >> 64, word.bit_count())
         assert tuple(int(part) for part in compiled(np.uint64(word), np.uint64(mask))) == expected, (word, mask)
