@@ -49,9 +49,9 @@ def kernel(function: Function) -> Function:
 def inlined_kernel(function: Function) -> Function:
     """Compile like ``kernel``, and put the function's body wherever a kernel calls it.
 
-    For small parts of a hot loop: a call passes seven words for every array.
+    For small parts of a hot loop: a call passes seven words for every array. Python cannot call it.
     """
-    return _compile(function, forceinline=True, _nrt=False)
+    return _compile(function, forceinline=True, _nrt=False, no_cpython_wrapper=True)
 
 
 def lean_kernel(function: Function) -> Function:
@@ -65,7 +65,9 @@ def lean_kernel(function: Function) -> Function:
 def _compile(function: Function, **options: bool) -> Function:
     if not _jit_enabled():
         return function
-    dispatcher: Any = numba.njit(function, nogil=True, fastmath=False, error_model="numpy", **options)
+    # Nobody calls a kernel through a pointer from C: its wrapper for that would be compiled all the same.
+    options = {"nogil": True, "fastmath": False, "no_cfunc_wrapper": True, **options}
+    dispatcher: Any = numba.njit(function, error_model="numpy", **options)
     dispatcher._cache = _HealingCache(function)
     dispatcher.compile = _without_collection(dispatcher.compile)
     compiled: Function = dispatcher
