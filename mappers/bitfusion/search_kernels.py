@@ -25,7 +25,7 @@ import numpy as np
 
 from accel.bitfusion import kernels as bf
 from accel.jit import kernel, lean_kernel
-from mappers.bitfusion.loop_orders import COUNT, SEQUENCE_IC, SEQUENCE_OC, SITUATIONS
+from mappers.bitfusion.loop_orders import BY_IC, BY_OC, COUNT, SITUATIONS
 from mappers.bitfusion.table_kernels import (
     ACT,
     ACT_FIRST,
@@ -167,30 +167,29 @@ def try_block(
     wbuf, ibuf = float(machine[bf.WBUF_HALF_BITS]), float(machine[bf.IBUF_HALF_BITS])
     obuf = float(machine[bf.OBUF_HALF_BITS])
     depthwise = problem[bf.P_DEPTHWISE]
-    act_rounds, act_again = (ROUNDS_OC, ONE) if depthwise else (ROUNDS_IC, ROUNDS_OC)
+    act_by, act_rounds, act_again = (BY_OC, ROUNDS_OC, ONE) if depthwise else (BY_IC, ROUNDS_IC, ROUNDS_OC)
     tabulate_repeats(count, block, repeats)
     tabulate_weights(count, situation, wbuf, groups, block, repeats, tables)
     # np.int64 keeps the compiler from making one copy of a kernel for every constant it is called with.
     tabulate_map(
-        count, situation, ibuf, groups, np.int64(ACT), act_rounds, act_again, block, repeats, resident, tables,
+        count, situation, act_by, ibuf, groups, np.int64(ACT), act_rounds, act_again, block, repeats, resident, tables,
         np.int64(ACT_TRAFFIC), np.int64(ACT_FIRST),
     )  # fmt: skip
     tabulate_map(
-        count, situation, obuf, groups, np.int64(OUT), np.int64(ROUNDS_OC), np.int64(ROUNDS_IC), block, repeats,
-        resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_RESIDENT),
+        count, situation, np.int64(BY_OC), obuf, groups, np.int64(OUT), np.int64(ROUNDS_OC), np.int64(ROUNDS_IC), block,
+        repeats, resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_RESIDENT),
     )  # fmt: skip
     preload = 1.0 if machine[bf.OUTPUT_PRELOAD] else 0.0
     stored = 1.0 if machine[bf.WIDE_OUTPUTS] else float(problem[bf.P_ACT_BITS]) / bf.ACCUMULATOR_BITS
     tabulate_ends(count, situation, stored, width, block, tables)
-    act_sequence = SEQUENCE_OC if depthwise else SEQUENCE_IC
-    try_orders(situation, act_sequence, count, width, preload, stored, block, tables, traffic, cycles_found)
+    try_orders(situation, act_by, count, width, preload, stored, block, tables, traffic, cycles_found)
     fewest = best[BEST_CYCLES]
     for t in range(count):
         fewest = min(fewest, cycles_found[t])
     for t in range(count):
         if cycles_found[t] == fewest:
             energy, order = cheapest_order(
-                situation, act_sequence, t, width, preload, stored, prices, cycles_found[t], block, tables
+                situation, act_by, t, width, preload, stored, prices, cycles_found[t], block, tables
             )
             keep_better(axes, lengths, tilings, chosen[t], cycles_found[t], energy, order, best)
 
@@ -360,7 +359,7 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
     tilings = np.empty((TILING_ROWS, pending))
     places, ends = np.empty(pending, np.int64), np.empty(SITUATIONS + 2, np.int64)
     prices, bounds = np.empty(3), np.empty(pairs)
-    scratch = np.empty((SCRATCH_ROWS, BLOCK))
+    scratch = np.empty((SCRATCH_ROWS, BLOCK + 8))
     axes = np.empty((5, AXIS_ROWS, length))
     lengths = np.empty(5, np.int64)
     best = np.empty(BEST_LENGTH)
