@@ -9,8 +9,6 @@ orders that differ are listed, and only the sets and sequences of loops that mak
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 
 from accel.bitfusion.kernels import LOOP_B, LOOP_H, LOOP_IC, LOOP_OC, LOOP_W, ORDERS
@@ -85,14 +83,6 @@ def _of_orders(situation: int, orders: list[int]) -> tuple[list[list[int]], tupl
     return traits, (list(sequences[BY_IC]), list(sequences[BY_OC]))
 
 
-def _listed(rows: list[list[int]]) -> tuple[IntArray, IntArray]:
-    """Return lists as rows of a table, and their lengths."""
-    table = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
-    for row, values in zip(table, rows, strict=True):
-        row[: len(values)] = values
-    return table, np.array([len(values) for values in rows], dtype=np.int64)
-
-
 def _by_traffic(traits: list[list[int]]) -> list[list[int]]:
     """Group orders, by their places, that have the same traffic."""
     groups: dict[Loops, list[int]] = {}
@@ -115,7 +105,12 @@ TRAITS: IntArray = np.array([_TRAITS[s][place] for places in _PLACES for s, plac
 COUNT: IntArray = np.array([len(orders) for orders in _ORDERS], dtype=np.int64)
 
 # What the orders to try in a situation refer to, X[..., s, : X_COUNT[..., s]]: sets of batch and map loops ...
-OUTSIDE, OUTSIDE_COUNT = _listed([sorted({mask for row in traits for mask in row[OUTSIDE_INNER:INSIDE]}) for traits in _TRAITS])
+OUTSIDE: IntArray = np.zeros((SITUATIONS, 8), dtype=np.int64)
+OUTSIDE_COUNT: IntArray = np.zeros(SITUATIONS, dtype=np.int64)
+for _s, _rows in enumerate(_TRAITS):
+    _masks = {mask for row in _rows for mask in row[OUTSIDE_INNER:INSIDE]}
+    OUTSIDE[_s, : len(_masks)] = sorted(_masks)
+    OUTSIDE_COUNT[_s] = len(_masks)
 # ... and by channel: sequences, each as the sets it begins with, and all sets of loops that index the operand.
 SEQUENCES_COUNT: IntArray = np.array([[len(of[by]) for of in _SEQUENCES] for by in (BY_IC, BY_OC)], dtype=np.int64)
 PREFIXES: IntArray = np.zeros((2, SITUATIONS, SEQUENCES_COUNT.max(), 4), dtype=np.int64)

@@ -5,9 +5,6 @@ of the same traffic share its sum; each is then a handful of look-ups, additions
 for every tiling: a loop the compiler vectorises. Only the fewest cycles are kept; which order took them, and which
 of those the least energy, is asked of the few tilings that may win. Sets of loops are the bit masks of
 ``loop_orders``.
-
-A quotient x / w is rounded up as floor((x + w - 1/2) / w): the half keeps it off whole numbers, so that it is exact
-for x below 2**50 though 1 / w is rounded.
 """
 
 import numpy as np
@@ -31,6 +28,7 @@ from mappers.bitfusion.loop_orders import (
     SEQUENCES_COUNT,
     TRAITS,
 )
+from mappers.bitfusion.tiling_kernels import ACT_PRICE, OUT_PRICE, PER_WIDTH, PRELOAD, ROUND_UP, STORED, WGT_PRICE
 
 # Rows of a block: what the orders and the tables need of each tiling in it.
 COMPUTE, SAVED, ENERGY, WGT, ACT, OUT = range(6)
@@ -123,9 +121,9 @@ def tabulate_map(
 
 
 @kernel_on_distinct_arrays
-def tabulate_ends(count, situation, stored, width, block, tables):
+def tabulate_ends(count, situation, terms, block, tables):
     """Turn the outputs' traffic into loads and stores, and write the cycles of the last store of their parts."""
-    per_width, up = 1.0 / width, width - 0.5
+    per_width, up, stored = terms[PER_WIDTH], terms[ROUND_UP], terms[STORED]
     for place in range(MASKS_COUNT[BY_OC, situation]):
         mask = MASKS[BY_OC, situation, place]
         for t in range(count):
@@ -137,19 +135,18 @@ def tabulate_ends(count, situation, stored, width, block, tables):
 
 
 @kernel_on_distinct_arrays
-def try_orders(situation, act_by, count, width, preload, stored, block, tables, traffic, cycles_found):
+def try_orders(situation, act_by, count, terms, block, tables, traffic, cycles_found):
     """Write each tiling's fewest cycles over all orders.
 
     Contract
     --------
     act_by : BY_IC, or BY_OC where output channels index the activations (depthwise)
     count  : int64  tilings in the block
-    width  : float64  DRAM bits per cycle
-    preload, stored : float64  shares of the outputs' resident part that are loaded first and stored last
+    terms  : float64[TERMS]
     block  : float64[BLOCK_ROWS, BLOCK], tables : float64[TABLE_ROWS, BLOCK]
     traffic, cycles_found : float64[BLOCK]  scratch, and written
     """
-    per_width, up = 1.0 / width, width - 0.5
+    per_width, up, preload, stored = terms[PER_WIDTH], terms[ROUND_UP], terms[PRELOAD], terms[STORED]
     for t in range(count):
         cycles_found[t] = np.inf
     for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
@@ -173,9 +170,9 @@ def try_orders(situation, act_by, count, width, preload, stored, block, tables, 
 
 
 @lean_kernel
-def cheapest_order(situation, act_by, t, width, preload, stored, prices, cycles, block, tables):
+def cheapest_order(situation, act_by, t, terms, cycles, block, tables):
     """Return, of the orders with which a tiling takes so many cycles, the least energy and its first order."""
-    per_width, up = 1.0 / width, width - 0.5
+    per_width, up, preload, stored = terms[PER_WIDTH], terms[ROUND_UP], terms[PRELOAD], terms[STORED]
     least, chosen = np.inf, np.int64(0)
     for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
         traits = TRAITS[GROUP_START[group]]
@@ -195,7 +192,7 @@ def cheapest_order(situation, act_by, t, width, preload, stored, prices, cycles,
             end = tables[OUT_LAST_CYCLES + sequence, t]
             if max(block[COMPUTE, t], middle) + start + end == cycles:
                 sums = 0.5 * (out + block[SAVED, t])
-                energy = block[ENERGY, t] + wgt * prices[0] + act * prices[1] + sums * prices[2]
+                energy = block[ENERGY, t] + wgt * terms[WGT_PRICE] + act * terms[ACT_PRICE] + sums * terms[OUT_PRICE]
                 if energy < least or (energy == least and order < chosen):
                     least, chosen = energy, order
     return least, chosen
