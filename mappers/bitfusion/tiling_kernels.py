@@ -145,12 +145,9 @@ def reduction_rounds(problem, window, ic):
 
 
 @inlined_kernel
-def windows(problem, w, h):
-    """Input pixels that a tile of w x h outputs reads."""
-    if problem[bf.P_IM2COL]:
-        return w * h * problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H]
-    wide = problem[bf.P_REACH_W] + (w - 1.0) * problem[bf.P_STRIDE]
-    return wide * (problem[bf.P_REACH_H] + (h - 1.0) * problem[bf.P_STRIDE])
+def side(problem, kernel, reach, size):
+    """Return how many input pixels a tile of ``size`` outputs reads along the map's width or height."""
+    return size * problem[kernel] if problem[bf.P_IM2COL] else problem[reach] + (size - 1.0) * problem[bf.P_STRIDE]
 
 
 @inlined_kernel
@@ -179,15 +176,27 @@ def bound_channels(problem, terms, axes, lengths, bounds):
     """Write, for every pair of channel tiles, cycles that no mapping with them can beat; infinite where none fits."""
     outputs = float(problem[bf.P_B]) * float(problem[bf.P_W] * problem[bf.P_H])
     array = terms[GROUPS] * problem[bf.P_PASSES] * outputs
+    read_w, read_h = np.inf, np.inf  # input pixels along each side that all tiles read
+    for w in range(lengths[bf.LOOP_W]):
+        read_w = min(
+            read_w, axes[bf.LOOP_W, TILES, w] * side(problem, bf.P_KERNEL_W, bf.P_REACH_W, axes[bf.LOOP_W, SIZE, w])
+        )
+    for h in range(lengths[bf.LOOP_H]):
+        read_h = min(
+            read_h, axes[bf.LOOP_H, TILES, h] * side(problem, bf.P_KERNEL_H, bf.P_REACH_H, axes[bf.LOOP_H, SIZE, h])
+        )
+    act, depthwise = problem[bf.P_B] * read_w * read_h * terms[ACT_BITS], problem[bf.P_DEPTHWISE]
     moved = terms[PRELOAD] + terms[STORED]
     pair = 0
     for ic in range(lengths[bf.LOOP_IC]):
         steps, padded = array * axes[bf.LOOP_IC, STEPS, ic], axes[bf.LOOP_IC, PADDED, ic] * terms[WGT_BITS]
         tiles_ic = axes[bf.LOOP_IC, TILES, ic]
         for oc in range(lengths[bf.LOOP_OC]):
-            wgt, out = padded * axes[bf.LOOP_OC, SIZE, oc], axes[bf.LOOP_OC, PADDED, oc] * bf.ACCUMULATOR_BITS
-            traffic = (wgt * tiles_ic + out * outputs * moved) * axes[bf.LOOP_OC, TILES, oc]
-            first = least_resident(wgt, 1.0, 1.0, tiles_ic, axes[bf.LOOP_OC, TILES, oc], terms[WBUF])
+            size_oc, tiles_oc = axes[bf.LOOP_OC, SIZE, oc], axes[bf.LOOP_OC, TILES, oc]
+            wgt, out = padded * size_oc, axes[bf.LOOP_OC, PADDED, oc] * bf.ACCUMULATOR_BITS
+            traffic = (wgt * tiles_ic + out * outputs * moved) * tiles_oc
+            traffic += act * (size_oc * tiles_oc if depthwise else axes[bf.LOOP_IC, SIZE, ic] * tiles_ic)
+            first = least_resident(wgt, 1.0, 1.0, tiles_ic, tiles_oc, terms[WBUF])
             compute = steps * axes[bf.LOOP_OC, STEPS, oc] + cycles_of(first + out * moved, terms)
             bound = max(compute, cycles_of(terms[GROUPS] * traffic, terms))
             bounds[pair] = np.inf if wgt > terms[WBUF] or out > terms[OBUF] else bound
@@ -229,9 +238,11 @@ def tilings_of_channels(problem, machine, terms, wide, axes, lengths, ic, oc, w_
         if count > enough:
             return count, w
         size_w, rounds_w = axes[bf.LOOP_W, SIZE, w], axes[bf.LOOP_W, TILES, w]
+        side_w = side(problem, bf.P_KERNEL_W, bf.P_REACH_W, size_w)
         for h in range(0 if wide else w, w + 1 if symmetric or not wide else lengths[bf.LOOP_H]):
             size_h, rounds_h = axes[bf.LOOP_H, SIZE, h], axes[bf.LOOP_H, TILES, h]
-            act_one, out_one = windows(problem, size_w, size_h) * act_pixel, size_w * size_h * out_pixel
+            act_one = side_w * side(problem, bf.P_KERNEL_H, bf.P_REACH_H, size_h) * act_pixel
+            out_one = size_w * size_h * out_pixel
             if act_one > ibuf or out_one > obuf:
                 break
             pixels = size_w * size_h * rounds_w * rounds_h if edges_full else size_map
