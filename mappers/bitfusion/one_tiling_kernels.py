@@ -78,7 +78,8 @@ def try_tiling(problem, machine, unit_pj, terms, axes, lengths, tiling, repeats,
     energy_fixed = fixed_energy(problem, machine, unit_pj, terms, axes, tiling)
     if tiling[T_BOUND] == best[BEST_CYCLES]:
         least = energy_fixed + groups * whole_wgt * terms[WGT_PRICE] + all_act * terms[ACT_PRICE]
-        if least + all_out * terms[OUT_PRICE] > best[BEST_ENERGY]:
+        least += all_out * terms[OUT_PRICE]
+        if least > best[BEST_ENERGY] or (least == best[BEST_ENERGY] and number_of(lengths, tiling) > best[BEST_NUMBER]):
             return computed
     for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
         traits = TRAITS[GROUP_START[group]]
@@ -135,12 +136,18 @@ def largest_part(tile, channel_rounds, repeats, half_bits, sets):
     return largest
 
 
+@inlined_kernel
+def number_of(lengths, tiling):
+    """Return a tiling's place in the space's own order."""
+    number = tiling[bf.LOOP_IC] * lengths[bf.LOOP_OC] + tiling[bf.LOOP_OC]
+    number = (number * lengths[bf.LOOP_W] + tiling[bf.LOOP_W]) * lengths[bf.LOOP_H] + tiling[bf.LOOP_H]
+    return number * lengths[bf.LOOP_B] + tiling[bf.LOOP_B]
+
+
 @lean_kernel
 def keep_better(axes, lengths, tiling, cycles, energy, order, best):
     """Keep a mapping that is as fast as the best one so far or faster, if it is better."""
-    number = 0.0
-    for loop in (bf.LOOP_IC, bf.LOOP_OC, bf.LOOP_W, bf.LOOP_H, bf.LOOP_B):
-        number = number * lengths[loop] + tiling[loop]
+    number = number_of(lengths, tiling)
     equal = cycles == best[BEST_CYCLES] and energy == best[BEST_ENERGY]
     if cycles < best[BEST_CYCLES] or energy < best[BEST_ENERGY] or (equal and number < best[BEST_NUMBER]):
         best[BEST_CYCLES], best[BEST_ENERGY] = cycles, energy

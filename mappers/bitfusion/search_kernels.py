@@ -246,7 +246,7 @@ def search_space(
         pair = turn if turn < pairs else turn - pairs
         if bounds[pair] == np.inf or (bounded and bounds[pair] > best[BEST_CYCLES]):
             continue
-        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
+        ic, oc = lengths[bf.LOOP_IC] - 1 - pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
         w = np.int64(0)
         while w < lengths[bf.LOOP_W]:
             most, before = best[BEST_CYCLES] if bounded else np.inf, count
@@ -267,9 +267,10 @@ def search_space(
                     best, tally,
                 )  # fmt: skip
                 count = np.int64(0)
-    try_many(
-        problem, machine, unit_pj, terms, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
-    )
+    if count:
+        try_many(
+            problem, machine, unit_pj, terms, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
+        )
     return fitting
 
 

@@ -173,7 +173,10 @@ def least_resident(tile, one, two, three, four, half_bits):
 
 @kernel_on_distinct_arrays
 def bound_channels(problem, terms, axes, lengths, bounds):
-    """Write, for every pair of channel tiles, cycles that no mapping with them can beat; infinite where none fits."""
+    """Write, for every pair of channel tiles, cycles that no mapping with them can beat; infinite where none fits.
+
+    Large tiles of input channels come first: of equal cycles they often take the least energy.
+    """
     outputs = float(problem[bf.P_B]) * float(problem[bf.P_W] * problem[bf.P_H])
     array = terms[GROUPS] * problem[bf.P_PASSES] * outputs
     read_w, read_h = np.inf, np.inf  # input pixels along each side that all tiles read
@@ -188,7 +191,7 @@ def bound_channels(problem, terms, axes, lengths, bounds):
     act, depthwise = problem[bf.P_B] * read_w * read_h * terms[ACT_BITS], problem[bf.P_DEPTHWISE]
     moved = terms[PRELOAD] + terms[STORED]
     pair = 0
-    for ic in range(lengths[bf.LOOP_IC]):
+    for ic in range(lengths[bf.LOOP_IC] - 1, -1, -1):
         steps, padded = array * axes[bf.LOOP_IC, STEPS, ic], axes[bf.LOOP_IC, PADDED, ic] * terms[WGT_BITS]
         tiles_ic = axes[bf.LOOP_IC, TILES, ic]
         for oc in range(lengths[bf.LOOP_OC]):
