@@ -52,7 +52,7 @@ BEST_CYCLES, BEST_ENERGY, BEST_NUMBER, BEST_ORDER, BEST_TILE = range(5)
 BEST_LENGTH = 9
 
 
-@lean_kernel
+@inlined_kernel
 def try_tiling(problem, machine, unit_pj, terms, axes, lengths, tiling, repeats, best):
     """Keep the tiling's best order in ``best`` (float64[BEST_LENGTH]) if it is better; return how many were computed.
 

@@ -163,14 +163,6 @@ def exchange(tilings, one, other):
 
 
 @lean_kernel
-def try_most_promising(problem, machine, unit_pj, terms, axes, lengths, tilings, count, repeats, best, tally):
-    """Try the waiting tiling with the least bound, so that there is something to beat; return how many still wait."""
-    exchange(tilings, np.argmin(tilings[:count, T_BOUND]), count - 1)
-    tally[1] += try_tiling(problem, machine, unit_pj, terms, axes, lengths, tilings[count - 1], repeats, best)
-    return count - 1
-
-
-@lean_kernel
 def drop_hopeless(tilings, count, cycles):
     """Move the tilings that may still win to the front; return how many."""
     kept = 0
@@ -183,11 +175,12 @@ def drop_hopeless(tilings, count, cycles):
 
 
 @lean_kernel
-def try_few(problem, machine, unit_pj, terms, axes, lengths, tilings, count, repeats, best, tally):
-    """Try the waiting tilings one by one, but for those that have become hopeless."""
-    for index in range(count):
-        if tilings[index, T_BOUND] <= best[BEST_CYCLES]:
-            tally[1] += try_tiling(problem, machine, unit_pj, terms, axes, lengths, tilings[index], repeats, best)
+def try_few(problem, machine, unit_pj, terms, axes, lengths, tilings, repeats, best, tally):
+    """Try tilings one by one, but for those that have become hopeless."""
+    for index in range(len(tilings)):
+        tiling = tilings[index]
+        if tiling[T_BOUND] <= best[BEST_CYCLES]:
+            tally[1] += try_tiling(problem, machine, unit_pj, terms, axes, lengths, tiling, repeats, best)
 
 
 @lean_kernel
@@ -254,12 +247,14 @@ def search_space(
                 problem, machine, terms, wide, axes, lengths, ic, oc, w, most, PENDING, tilings, count
             )
             fitting += count - before
-            if bounded and count > 0 and best[BEST_CYCLES] == np.inf:
-                count = try_most_promising(
-                    problem, machine, unit_pj, terms, axes, lengths, tilings, count, repeats, best, tally
-                )
+            if bounded and count > 0 and best[BEST_CYCLES] == np.inf:  # the most promising first, to have one to beat
+                exchange(tilings, np.argmin(tilings[:count, T_BOUND]), count - 1)
+                few = tilings[count - 1 : count]
+                try_few(problem, machine, unit_pj, terms, axes, lengths, few, repeats, best, tally)
+                count -= 1
             if bounded and count <= FEW:
-                try_few(problem, machine, unit_pj, terms, axes, lengths, tilings, count, repeats, best, tally)
+                few = tilings[:count]
+                try_few(problem, machine, unit_pj, terms, axes, lengths, few, repeats, best, tally)
                 count = np.int64(0)
             elif count > PENDING:
                 try_many(

@@ -206,7 +206,7 @@ def bound_channels(problem, terms, axes, lengths, bounds):
             pair += 1
 
 
-@lean_kernel
+@inlined_kernel
 def tilings_of_channels(problem, machine, terms, wide, axes, lengths, ic, oc, w_from, most, enough, tilings, count):
     """Append the tilings of two channel tiles that fit half of every buffer.
 
