@@ -64,15 +64,13 @@ def try_tiling(problem, machine, unit_pj, terms, axes, lengths, tiling, repeats,
     rounds_h = axes[bf.LOOP_H, TILES, int(tiling[bf.LOOP_H])]
     rounds_ic = axes[bf.LOOP_IC, TILES, int(tiling[bf.LOOP_IC])]
     rounds_oc = axes[bf.LOOP_OC, TILES, int(tiling[bf.LOOP_OC])]
-    for mask in range(8):
-        some = (rounds_b if mask & 1 else 1.0) * (rounds_w if mask & 2 else 1.0)
-        repeats[mask] = some * (rounds_h if mask & 4 else 1.0)
+    rounds_map = rounds_b * rounds_w * rounds_h
     wgt, act, out, compute = tiling[T_WGT], tiling[T_ACT], tiling[T_OUT], tiling[T_COMPUTE]
     act_by, act_rounds, act_again = (BY_OC, rounds_oc, 1.0) if depthwise else (BY_IC, rounds_ic, rounds_oc)
     wbuf, ibuf, obuf, preload, stored = terms[WBUF], terms[IBUF], terms[OBUF], terms[PRELOAD], terms[STORED]
     per_width, up, groups = terms[PER_WIDTH], terms[ROUND_UP], terms[GROUPS]
-    whole_wgt, all_act = wgt * rounds_ic * rounds_oc, groups * act * repeats[7] * act_rounds
-    all_out = groups * out * repeats[7] * rounds_oc
+    whole_wgt, all_act = wgt * rounds_ic * rounds_oc, groups * act * rounds_map * act_rounds
+    all_out = groups * out * rounds_map * rounds_oc
     saved = all_out * (2.0 - preload - stored)
     found_cycles, found_energy, found_order, computed = np.inf, np.inf, np.int64(0), np.int64(0)
     energy_fixed = fixed_energy(problem, machine, unit_pj, terms, axes, tiling)
@@ -81,6 +79,9 @@ def try_tiling(problem, machine, unit_pj, terms, axes, lengths, tiling, repeats,
         least += all_out * terms[OUT_PRICE]
         if least > best[BEST_ENERGY] or (least == best[BEST_ENERGY] and number_of(lengths, tiling) > best[BEST_NUMBER]):
             return computed
+    for mask in range(8):
+        some = (rounds_b if mask & 1 else 1.0) * (rounds_w if mask & 2 else 1.0)
+        repeats[mask] = some * (rounds_h if mask & 4 else 1.0)
     for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
         traits = TRAITS[GROUP_START[group]]
         part = wgt * (rounds_oc if traits[INNER_CHANNEL] else rounds_ic)

@@ -257,11 +257,13 @@ def tilings_of_channels(problem, machine, terms, wide, axes, lengths, ic, oc, w_
                 compute = steps * pixels * (size_b * rounds_b if edges_full else images)
                 repeats = rounds_b * rounds_w * rounds_h
                 traffic = all_wgt + (act * tiles_act + out * rounds_oc * (preload + stored)) * repeats
+                at_port = cycles_of(terms[GROUPS] * traffic, terms)
+                if max(compute, at_port) > most:
+                    continue
                 act_first = least_resident(act, rounds_b, rounds_w, rounds_h, tiles_act, ibuf)
                 out_first = least_resident(out, rounds_b, rounds_w, rounds_h, rounds_oc, obuf)
                 ends = cycles_of(wgt_first + act_first + out_first * preload, terms)
-                ends += cycles_of(out_first * stored, terms)
-                bound = max(compute + ends, cycles_of(terms[GROUPS] * traffic, terms))
+                bound = max(compute + ends + cycles_of(out_first * stored, terms), at_port)
                 if bound > most:
                     continue
                 tiling = tilings[count]
