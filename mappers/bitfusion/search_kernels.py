@@ -8,14 +8,15 @@ The published space has the authors' tiles: powers of two (output channels: time
 layer, one side for width and height. The wide space has also the smallest tile of every number of tiles, with width
 and height on their own; the published best is where its search begins, so it is never worse.
 
-Branch and bound: channel tiles, then width, then height and images. At every branch array cycles, the first and last
-tile, and all traffic with perfect reuse give a number of cycles nothing in it can beat; above the best mapping's it is
-left out, and with ``bounded`` off it is not. The answer is the same. Of what is left every order is tried.
+Branch and bound: channel tiles, then width, then height and images. At every branch array cycles with what is at least
+loaded before and stored after them, and all traffic with perfect reuse give a number of cycles nothing in it can beat;
+above the best mapping's it is left out, and with ``bounded`` off it is not. The answer is the same.
 
 Why that is fast. An operand's traffic does not depend on the whole order, only on which loops lie inside the one
-that does not index it, and its resident part only on the sequence of those that do; see ``table_kernels``. Orders that
-differ only in loops of one iteration, or in width against height where both have equally many, are one mapping, tried
-once: tilings are sorted by which loops have one iteration, and a block tries the orders that its tilings need.
+that does not index it, and its resident part only on the sequence of those that do. Orders that differ only in loops of
+one iteration, or in width against height where both have equally many, are one mapping, tried once (``loop_orders``).
+Few tilings are tried one by one, most of their orders ruled out by traffic (``one_tiling_kernels``); many are sorted by
+which loops have one iteration and tried in blocks, each with the orders that its tilings need (``table_kernels``).
 Worst case O(tilings x orders) time; memory for PENDING tilings and those of one width.
 
 Counts are integers below 2**53 and therefore exact as float64; cycles are exact for traffic below 2**50 bits.

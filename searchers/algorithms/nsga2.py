@@ -54,7 +54,7 @@ class _Genetic(ABC):
             sampling=_FirstGeneration(space, seed),
             crossover=UniformCrossover(prob=CROSSOVER_PROBABILITY),
             mutation=_Redraw(space),
-            eliminate_duplicates=_Distinct(),
+            eliminate_duplicates=Distinct(),
         )
         self._algorithm.setup(problem, termination=NoTermination(), seed=seed, verbose=False)
         self._asked: Population | None = None
@@ -132,10 +132,11 @@ class _FirstGeneration(Sampling):  # type: ignore[misc]
         return self._space.random(random_shares(self._seed, 0, n_samples, len(self._space)))
 
 
-class _Distinct(DuplicateElimination):  # type: ignore[misc]
+class Distinct(DuplicateElimination):  # type: ignore[misc]
     """Leaves out children that are there already: what pymoo's own does with the distances of all pairs."""
 
     def do(self, pop: Any, *others: Any, **_: Any) -> Any:
+        """Return the individuals that are in no other population, each once."""
         there = {_content(individual) for other in others for individual in other}
         new = []
         for place, individual in enumerate(pop):
