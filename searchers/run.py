@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +99,7 @@ def run_study(
     execution = Execution(count=workers) if isinstance(workers, int) else workers
     evaluator = Situations(study.problem) if study.problem.prunes else Candidates(study.problem)
     with (
+        _loaded_left_alone(),
         Store(folder, study.key, origin=origin(seed=study.seed)) as store,
         make_workers(evaluator, execution) as pool,
     ):
@@ -123,6 +126,19 @@ def run_study(
     if not feasible:
         raise _infeasible(study, points)
     return points
+
+
+@contextmanager
+def _loaded_left_alone() -> Iterator[None]:
+    """Keep the garbage collector from what is there already: all the modules, again and again, for nothing."""
+    if gc.get_freeze_count():  # somebody does so already
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _generation(

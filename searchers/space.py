@@ -304,13 +304,16 @@ class Space:
 
     def value(self, genome: Genomes, name: str) -> Value | tuple[Value, ...]:
         """Return the value of one knob of a genome, shape (genes,)."""
-        knob, genes = self.knobs[name], genome[self.genes(name)]
+        knob = self.knobs[name]
+        if not isinstance(knob, Vector | Order):
+            return knob.value(genome[self._start[name]])
+        genes = genome[self.genes(name)]
         if name in self._values:
             values = self._values[name]
             return tuple([values[place] for place in genes.astype(int).tolist()])
         if isinstance(knob, Vector):
             return tuple(knob.element.value(gene) for gene in genes)
-        return knob.value(genes) if isinstance(knob, Order) else knob.value(genes[0])
+        return knob.value(genes)
 
     def genome(self, candidate: Mapping[str, object]) -> Genomes:
         """Return the genome, shape (genes,), that stands for discrete values by knob; genes of other knobs are 0.

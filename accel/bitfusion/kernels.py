@@ -13,7 +13,7 @@ from itertools import permutations
 import numpy as np
 
 from accel.arithmetic import ceil_div
-from accel.jit import kernel
+from accel.jit import kernel, lean_kernel
 from workloads.layers import (
     ACT_BITS,
     BATCH,
@@ -223,10 +223,14 @@ def layer_cost(layer, machine, mapping, counters):
     mapping  : int64[MAPPING_COLUMNS]  tiles that fit half the buffers, and an index into ORDERS
     counters : int64[10]  written, as ``COUNTERS``
     """
-    problem = np.empty(PROBLEM_COLUMNS, np.int64)
+    count_layer(layer, machine, mapping, np.empty(PROBLEM_COLUMNS, np.int64), np.empty(5, np.int64), counters)
+
+
+@lean_kernel
+def count_layer(layer, machine, mapping, problem, tiles, counters):
+    """``layer_cost`` with scratch for the problem and the tiles of its five loops."""
     pose(layer, machine, problem)
     b, w, h, ic, oc = mapping[LOOP_B], mapping[LOOP_W], mapping[LOOP_H], mapping[LOOP_IC], mapping[LOOP_OC]
-    tiles = np.empty(5, np.int64)
     for loop in range(5):
         tiles[loop] = ceil_div(problem[loop], mapping[loop])
     order = ORDERS[mapping[ORDER]]
@@ -277,8 +281,10 @@ def network_cost(layers, machines, machine_of, mappings, counters):
     mappings   : int64[n, MAPPING_COLUMNS]
     counters   : int64[n, 10]  written
     """
+    problem, tiles = np.empty(PROBLEM_COLUMNS, np.int64), np.empty(5, np.int64)
     for index in range(layers.shape[0]):
-        layer_cost(layers[index], machines[machine_of[index]], mappings[index], counters[index])
+        machine = machines[machine_of[index]]
+        count_layer(layers[index], machine, mappings[index], problem, tiles, counters[index])
 
 
 @kernel

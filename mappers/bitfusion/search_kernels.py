@@ -8,14 +8,15 @@ The published space has the authors' tiles: powers of two (output channels: time
 layer, one side for width and height. The wide space has also the smallest tile of every number of tiles, with width
 and height on their own; the published best is where its search begins, so it is never worse.
 
-Branch and bound: channel tiles, then width, then height and images. At every branch array cycles, the first and last
-tile, and all traffic with perfect reuse give a number of cycles nothing in it can beat; above the best mapping's it is
-left out, and with ``bounded`` off it is not. The answer is the same. Of what is left every order is tried.
+Branch and bound: channel tiles, then width, then height and images. At every branch array cycles with what is at least
+loaded before and stored after them, and all traffic with perfect reuse give a number of cycles nothing in it can beat;
+above the best mapping's it is left out, and with ``bounded`` off it is not. The answer is the same.
 
 Why that is fast. An operand's traffic does not depend on the whole order, only on which loops lie inside the one
-that does not index it, and its resident part only on the sequence of those that do; see ``table_kernels``. Orders that
-differ only in loops of one iteration, or in width against height where both have equally many, are one mapping, tried
-once: tilings are sorted by which loops have one iteration, and a block tries the orders that its tilings need.
+that does not index it, and its resident part only on the sequence of those that do. Orders that differ only in loops of
+one iteration, or in width against height where both have equally many, are one mapping, tried once (``loop_orders``).
+Few tilings are tried one by one, most of their orders ruled out by traffic (``one_tiling_kernels``); many are sorted by
+which loops have one iteration and tried in blocks, each with the orders that its tilings need (``table_kernels``).
 Worst case O(tilings x orders) time; memory for PENDING tilings and those of one width.
 
 Counts are integers below 2**53 and therefore exact as float64; cycles are exact for traffic below 2**50 bits.
@@ -25,7 +26,16 @@ import numpy as np
 
 from accel.bitfusion import kernels as bf
 from accel.jit import kernel, lean_kernel
-from mappers.bitfusion.loop_orders import COUNT, SEQUENCE_IC, SEQUENCE_OC, SITUATIONS
+from mappers.bitfusion.loop_orders import BY_IC, BY_OC, COUNT, SITUATIONS
+from mappers.bitfusion.one_tiling_kernels import (
+    BEST_CYCLES,
+    BEST_LENGTH,
+    BEST_NUMBER,
+    BEST_ORDER,
+    BEST_TILE,
+    keep_better,
+    try_tiling,
+)
 from mappers.bitfusion.table_kernels import (
     ACT,
     ACT_FIRST,
@@ -54,19 +64,26 @@ from mappers.bitfusion.table_kernels import (
 )
 from mappers.bitfusion.tiling_kernels import (
     AXIS_ROWS,
-    CHARGED,
+    GROUPS,
+    IBUF,
+    OBUF,
+    PRELOAD,
     PUBLISHED_LENGTH,
-    SIZE,
+    STORED,
     T_ACT,
     T_BOUND,
     T_COMPUTE,
     T_OUT,
     T_SITUATION,
     T_WGT,
+    TERMS,
     TILES,
-    TILING_ROWS,
-    channel_bound,
+    TILING_COLUMNS,
+    WBUF,
+    bound_channels,
+    fixed_energy,
     lay_axes,
+    lay_terms,
     most_sizes,
     tilings_of_channels,
 )
@@ -76,9 +93,7 @@ PUBLISHED, ALL = 0, 1
 BLOCK = 128  # tilings tried together: their tables stay in the second-level cache
 PENDING = 4096  # tilings that wait to be tried
 
-# What is known of the best mapping so far: then its five tile sizes.
-BEST_CYCLES, BEST_ENERGY, BEST_NUMBER, BEST_ORDER, BEST_TILE = range(5)
-BEST_LENGTH = 9
+FEW = 32  # tilings that are tried one by one
 
 # Rows of the scratch memory, of one tiling each: the block, its tables, and what they are made of.
 TABLES_FROM = BLOCK_ROWS
@@ -89,131 +104,63 @@ SCRATCH_ROWS = FOUND_CYCLES + 1
 
 
 @lean_kernel
-def load_tilings(problem, machine, unit_pj, axes, tilings, chosen, block):
-    """Write what the tables are made from for the chosen columns of ``tilings``."""
-    groups = float(problem[bf.P_GROUPS])
-    window = float(problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H])
-    wgt_bits, act_bits = float(problem[bf.P_WGT_BITS]), float(problem[bf.P_ACT_BITS])
-    wgt_pj, act_pj = wgt_bits * unit_pj[bf.WBUF_READ], act_bits * unit_pj[bf.IBUF_READ]
-    sums_pj = bf.ACCUMULATOR_BITS * (unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE])
-    load_pj, store_pj = unit_pj[bf.DRAM_READ] + unit_pj[bf.OBUF_WRITE], unit_pj[bf.DRAM_WRITE]
-    cycle_pj = unit_pj[bf.COMPUTE]
-    # Walked output traffic counts once as loads and once as stores, less these shares of it.
-    not_loaded = 0.0 if machine[bf.OUTPUT_PRELOAD] else 1.0
-    not_stored = 0.0 if machine[bf.WIDE_OUTPUTS] else 1.0 - act_bits / bf.ACCUMULATOR_BITS
+def load_tilings(problem, machine, unit_pj, terms, axes, tilings, chosen, block):
+    """Write what the tables are made from for the chosen rows of ``tilings``."""
     for t in range(len(chosen)):
-        index = chosen[t]
-        b, w, h = int(tilings[bf.LOOP_B, index]), int(tilings[bf.LOOP_W, index]), int(tilings[bf.LOOP_H, index])
-        ic, oc = int(tilings[bf.LOOP_IC, index]), int(tilings[bf.LOOP_OC, index])
-        size_oc = axes[bf.LOOP_OC, SIZE, oc]
-        rounds_map = axes[bf.LOOP_B, TILES, b] * axes[bf.LOOP_W, TILES, w] * axes[bf.LOOP_H, TILES, h]
-        rounds_ic, rounds_oc = axes[bf.LOOP_IC, TILES, ic], axes[bf.LOOP_OC, TILES, oc]
-        pixels = axes[bf.LOOP_B, SIZE, b] * axes[bf.LOOP_W, SIZE, w] * axes[bf.LOOP_H, SIZE, h]
-        # With two lanes or more, output stationary is always the cheapest dataflow inside the array.
-        volume = window * axes[bf.LOOP_IC, SIZE, ic] * pixels
-        charged = axes[bf.LOOP_OC, CHARGED, oc]
-        array_pj = volume * (size_oc * wgt_pj + charged * act_pj) + size_oc * pixels * sums_pj
-        once = groups * tilings[T_OUT, index] * rounds_map * rounds_oc
-        energy = tilings[T_COMPUTE, index] * cycle_pj + groups * rounds_map * rounds_ic * rounds_oc * array_pj
-        block[COMPUTE, t], block[SAVED, t] = tilings[T_COMPUTE, index], once * (not_loaded + not_stored)
-        block[ENERGY, t] = energy - once * (not_loaded * load_pj + not_stored * store_pj)
-        block[WGT, t], block[ACT, t] = tilings[T_WGT, index], tilings[T_ACT, index]
-        block[OUT, t] = tilings[T_OUT, index]
-        block[ROUNDS_B, t], block[ROUNDS_W, t] = axes[bf.LOOP_B, TILES, b], axes[bf.LOOP_W, TILES, w]
-        block[ROUNDS_H, t], block[ROUNDS_IC, t] = axes[bf.LOOP_H, TILES, h], rounds_ic
-        block[ROUNDS_OC, t], block[ONE, t] = rounds_oc, 1.0
-
-
-@lean_kernel
-def correct_one_lane(problem, machine, unit_pj, axes, tilings, chosen, block):
-    """Charge the dataflow that is cheapest with one lane, instead of output stationary."""
-    sums_pj = unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
-    window = problem[bf.P_KERNEL_W] * problem[bf.P_KERNEL_H]
-    for t in range(len(chosen)):
-        b, w = size_of(axes, tilings, bf.LOOP_B, chosen[t]), size_of(axes, tilings, bf.LOOP_W, chosen[t])
-        h, ic = size_of(axes, tilings, bf.LOOP_H, chosen[t]), size_of(axes, tilings, bf.LOOP_IC, chosen[t])
-        oc = size_of(axes, tilings, bf.LOOP_OC, chosen[t])
-        charged = int(axes[bf.LOOP_OC, CHARGED, int(tilings[bf.LOOP_OC, chosen[t]])])
-        wgt, act, sums = bf.array_reads(problem, machine, b, w, h, ic, oc)
-        wgt -= window * ic * b * w * h * oc * problem[bf.P_WGT_BITS]
-        act -= window * ic * b * w * h * charged * problem[bf.P_ACT_BITS]
-        sums -= oc * b * w * h * bf.ACCUMULATOR_BITS
-        tiles = block[ROUNDS_B, t] * block[ROUNDS_W, t] * block[ROUNDS_H, t] * block[ROUNDS_IC, t] * block[ROUNDS_OC, t]
-        inner_pj = wgt * unit_pj[bf.WBUF_READ] + act * unit_pj[bf.IBUF_READ] + sums * sums_pj
-        block[ENERGY, t] += problem[bf.P_GROUPS] * tiles * inner_pj
-
-
-@lean_kernel
-def size_of(axes, tilings, loop, index):
-    """Return a tile's size in one loop."""
-    return int(axes[loop, SIZE, int(tilings[loop, index])])
+        tiling = tilings[chosen[t]]
+        b, w, h = int(tiling[bf.LOOP_B]), int(tiling[bf.LOOP_W]), int(tiling[bf.LOOP_H])
+        ic, oc = int(tiling[bf.LOOP_IC]), int(tiling[bf.LOOP_OC])
+        rounds_b, rounds_w = axes[bf.LOOP_B, TILES, b], axes[bf.LOOP_W, TILES, w]
+        rounds_h, rounds_oc = axes[bf.LOOP_H, TILES, h], axes[bf.LOOP_OC, TILES, oc]
+        once = terms[GROUPS] * tiling[T_OUT] * rounds_b * rounds_w * rounds_h * rounds_oc
+        block[COMPUTE, t], block[SAVED, t] = tiling[T_COMPUTE], once * (2.0 - terms[PRELOAD] - terms[STORED])
+        block[ENERGY, t] = fixed_energy(problem, machine, unit_pj, terms, axes, tiling)
+        block[WGT, t], block[ACT, t], block[OUT, t] = tiling[T_WGT], tiling[T_ACT], tiling[T_OUT]
+        block[ROUNDS_B, t], block[ROUNDS_W, t], block[ROUNDS_H, t] = rounds_b, rounds_w, rounds_h
+        block[ROUNDS_IC, t], block[ROUNDS_OC, t] = axes[bf.LOOP_IC, TILES, ic], rounds_oc
+        block[ONE, t] = 1.0
 
 
 @lean_kernel
 def try_block(
-    problem, machine, unit_pj, prices, axes, lengths, tilings, chosen, situation, block, tables, repeats, resident,
+    problem, machine, unit_pj, terms, axes, lengths, tilings, chosen, situation, block, tables, repeats, resident,
     traffic, cycles_found, best,
 ):  # fmt: skip
     """Try the chosen tilings (at most BLOCK, all in one situation); keep the best mapping of all in ``best``.
 
-    The arrays from ``block`` on are scratch (float64[rows, BLOCK]); ``best`` is float64[BEST_LENGTH]. Of mappings that
-    are equal in cycles and energy the first in the space's own order is kept, in whatever order they are tried.
+    The arrays from ``block`` to ``cycles_found`` are scratch, a column for each tiling.
     """
     count = len(chosen)
-    load_tilings(problem, machine, unit_pj, axes, tilings, chosen, block)
-    if problem[bf.P_LANES] == 1:
-        correct_one_lane(problem, machine, unit_pj, axes, tilings, chosen, block)
-    groups, width = float(problem[bf.P_GROUPS]), float(machine[bf.DRAM_BITS])
-    wbuf, ibuf = float(machine[bf.WBUF_HALF_BITS]), float(machine[bf.IBUF_HALF_BITS])
-    obuf = float(machine[bf.OBUF_HALF_BITS])
+    load_tilings(problem, machine, unit_pj, terms, axes, tilings, chosen, block)
     depthwise = problem[bf.P_DEPTHWISE]
-    act_rounds, act_again = (ROUNDS_OC, ONE) if depthwise else (ROUNDS_IC, ROUNDS_OC)
+    act_by, act_rounds, act_again = (BY_OC, ROUNDS_OC, ONE) if depthwise else (BY_IC, ROUNDS_IC, ROUNDS_OC)
     tabulate_repeats(count, block, repeats)
-    tabulate_weights(count, situation, wbuf, groups, block, repeats, tables)
+    tabulate_weights(count, situation, terms[WBUF], terms[GROUPS], block, repeats, tables)
     # np.int64 keeps the compiler from making one copy of a kernel for every constant it is called with.
     tabulate_map(
-        count, situation, ibuf, groups, np.int64(ACT), act_rounds, act_again, block, repeats, resident, tables,
-        np.int64(ACT_TRAFFIC), np.int64(ACT_FIRST),
+        count, situation, act_by, terms[IBUF], terms[GROUPS], np.int64(ACT), act_rounds, act_again, block, repeats,
+        resident, tables, np.int64(ACT_TRAFFIC), np.int64(ACT_FIRST),
     )  # fmt: skip
     tabulate_map(
-        count, situation, obuf, groups, np.int64(OUT), np.int64(ROUNDS_OC), np.int64(ROUNDS_IC), block, repeats,
-        resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_RESIDENT),
+        count, situation, np.int64(BY_OC), terms[OBUF], terms[GROUPS], np.int64(OUT), np.int64(ROUNDS_OC),
+        np.int64(ROUNDS_IC), block, repeats, resident, tables, np.int64(OUT_TRAFFIC), np.int64(OUT_RESIDENT),
     )  # fmt: skip
-    preload = 1.0 if machine[bf.OUTPUT_PRELOAD] else 0.0
-    stored = 1.0 if machine[bf.WIDE_OUTPUTS] else float(problem[bf.P_ACT_BITS]) / bf.ACCUMULATOR_BITS
-    tabulate_ends(count, situation, stored, width, block, tables)
-    act_sequence = SEQUENCE_OC if depthwise else SEQUENCE_IC
-    try_orders(situation, act_sequence, count, width, preload, stored, block, tables, traffic, cycles_found)
+    tabulate_ends(count, situation, terms, block, tables)
+    try_orders(situation, act_by, count, terms, block, tables, traffic, cycles_found)
     fewest = best[BEST_CYCLES]
     for t in range(count):
         fewest = min(fewest, cycles_found[t])
     for t in range(count):
         if cycles_found[t] == fewest:
-            energy, order = cheapest_order(
-                situation, act_sequence, t, width, preload, stored, prices, cycles_found[t], block, tables
-            )
-            keep_better(axes, lengths, tilings, chosen[t], cycles_found[t], energy, order, best)
-
-
-@lean_kernel
-def keep_better(axes, lengths, tilings, index, cycles, energy, order, best):
-    """Keep a mapping that is as fast as the best one so far or faster, if it is better."""
-    number = 0.0
-    for loop in (bf.LOOP_IC, bf.LOOP_OC, bf.LOOP_W, bf.LOOP_H, bf.LOOP_B):
-        number = number * lengths[loop] + tilings[loop, index]
-    equal = cycles == best[BEST_CYCLES] and energy == best[BEST_ENERGY]
-    if cycles < best[BEST_CYCLES] or energy < best[BEST_ENERGY] or (equal and number < best[BEST_NUMBER]):
-        best[BEST_CYCLES], best[BEST_ENERGY] = cycles, energy
-        best[BEST_NUMBER], best[BEST_ORDER] = number, order
-        for loop in range(5):
-            best[BEST_TILE + loop] = axes[loop, SIZE, int(tilings[loop, index])]
+            energy, order = cheapest_order(situation, act_by, t, terms, cycles_found[t], block, tables)
+            keep_better(axes, lengths, tilings[chosen[t]], cycles_found[t], energy, order, best)
 
 
 @lean_kernel
 def exchange(tilings, one, other):
     """Exchange two tilings."""
-    for row in range(TILING_ROWS):
-        tilings[row, one], tilings[row, other] = tilings[row, other], tilings[row, one]
+    for column in range(TILING_COLUMNS):
+        tilings[one, column], tilings[other, column] = tilings[other, column], tilings[one, column]
 
 
 @lean_kernel
@@ -221,17 +168,27 @@ def drop_hopeless(tilings, count, cycles):
     """Move the tilings that may still win to the front; return how many."""
     kept = 0
     for index in range(count):
-        if tilings[T_BOUND, index] <= cycles:
-            exchange(tilings, kept, index)
+        if tilings[index, T_BOUND] <= cycles:
+            if index > kept:
+                exchange(tilings, kept, index)
             kept += 1
     return kept
 
 
 @lean_kernel
-def try_tilings(
-    problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
+def try_few(problem, machine, unit_pj, terms, axes, lengths, tilings, repeats, best, tally):
+    """Try tilings one by one, but for those that have become hopeless."""
+    for index in range(len(tilings)):
+        tiling = tilings[index]
+        if tiling[T_BOUND] <= best[BEST_CYCLES]:
+            tally[1] += try_tiling(problem, machine, unit_pj, terms, axes, lengths, tiling, repeats, best)
+
+
+@lean_kernel
+def try_many(
+    problem, machine, unit_pj, terms, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
 ):
-    """Try the waiting tilings, by situation; with a bound, the most promising first and then those that may win."""
+    """Try the waiting tilings in blocks, by situation; with a bound, but for those that have become hopeless."""
     block, tables = scratch[:TABLES_FROM], scratch[TABLES_FROM:REPEATS_FROM]
     repeats, resident = scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC]
     traffic, found = scratch[TRAFFIC], scratch[FOUND_CYCLES]
@@ -242,47 +199,31 @@ def try_tilings(
         last = min(first + BLOCK, count)
         situation = SITUATIONS - 1
         for place in range(first, last):  # what is so for every tiling of the block
-            situation &= int(tilings[T_SITUATION, places[place]])
+            situation &= int(tilings[places[place], T_SITUATION])
         tally[1] += (last - first) * COUNT[situation]
         try_block(
-            problem, machine, unit_pj, prices, axes, lengths, tilings, places[first:last], situation, block, tables,
+            problem, machine, unit_pj, terms, axes, lengths, tilings, places[first:last], situation, block, tables,
             repeats, resident, traffic, found, best,
         )  # fmt: skip
 
 
 @lean_kernel
-def try_most_promising(problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally):
-    """Try the waiting tiling with the least bound, so that there is something to beat; return how many still wait."""
-    count -= 1
-    exchange(tilings, np.argmin(tilings[T_BOUND, : count + 1]), count)
-    places[0] = count
-    situation = int(tilings[T_SITUATION, count])
-    tally[1] += COUNT[situation]
-    try_block(
-        problem, machine, unit_pj, prices, axes, lengths, tilings, places[:1], situation, scratch[:TABLES_FROM],
-        scratch[TABLES_FROM:REPEATS_FROM], scratch[REPEATS_FROM:RESIDENT_FROM], scratch[RESIDENT_FROM:TRAFFIC],
-        scratch[TRAFFIC], scratch[FOUND_CYCLES], best,
-    )  # fmt: skip
-    return count
-
-
-@lean_kernel
 def sort_by_situation(tilings, count, places, ends):
-    """Write the tilings' columns by situation; those in situation s come at ``ends[s]`` up to ``ends[s + 1]``."""
+    """Write the tilings' rows by situation; those in situation s come at ``ends[s]`` up to ``ends[s + 1]``."""
     ends[:] = 0
     for index in range(count):
-        ends[int(tilings[T_SITUATION, index]) + 2] += 1
+        ends[int(tilings[index, T_SITUATION]) + 2] += 1
     for situation in range(SITUATIONS):
         ends[situation + 2] += ends[situation + 1]
     for index in range(count):
-        situation = int(tilings[T_SITUATION, index])
+        situation = int(tilings[index, T_SITUATION])
         places[ends[situation + 1]] = index
         ends[situation + 1] += 1
 
 
 @kernel
 def search_space(
-    problem, machine, unit_pj, prices, wide, bounded, scratch, tilings, places, ends, bounds, axes, lengths, best, tally
+    problem, machine, unit_pj, terms, wide, bounded, scratch, tilings, places, ends, bounds, axes, lengths, best, tally
 ):
     """Search one space, branch by branch: channel tiles, then width, then height and images, then orders.
 
@@ -291,45 +232,42 @@ def search_space(
     """
     lay_axes(problem, machine, wide, axes, lengths)
     pairs = lengths[bf.LOOP_IC] * lengths[bf.LOOP_OC]
-    for pair in range(pairs):
-        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
-        bounds[pair] = channel_bound(problem, machine, axes, ic, oc)
+    bound_channels(problem, terms, axes, lengths, bounds)
     promising = np.argmin(bounds[:pairs])
+    repeats = scratch[0, :8]
     count = fitting = np.int64(0)
-    for turn in range(pairs):
-        pair = (turn + promising) % pairs
+    for turn in range(promising, promising + pairs):
+        pair = turn if turn < pairs else turn - pairs
         if bounds[pair] == np.inf or (bounded and bounds[pair] > best[BEST_CYCLES]):
             continue
-        ic, oc = pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
+        ic, oc = lengths[bf.LOOP_IC] - 1 - pair // lengths[bf.LOOP_OC], pair % lengths[bf.LOOP_OC]
         w = np.int64(0)
         while w < lengths[bf.LOOP_W]:
             most, before = best[BEST_CYCLES] if bounded else np.inf, count
             count, w = tilings_of_channels(
-                problem, machine, wide, axes, lengths, ic, oc, w, most, PENDING, tilings, count
+                problem, machine, terms, wide, axes, lengths, ic, oc, w, most, PENDING, tilings, count
             )
             fitting += count - before
-            if bounded and count > 0 and best[BEST_CYCLES] == np.inf:
-                count = try_most_promising(
-                    problem, machine, unit_pj, prices, axes, lengths, tilings, count, scratch, places, best, tally
-                )
-            if count > PENDING:
-                try_tilings(
-                    problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends,
+            if bounded and count > 0 and best[BEST_CYCLES] == np.inf:  # the most promising first, to have one to beat
+                exchange(tilings, np.argmin(tilings[:count, T_BOUND]), count - 1)
+                few = tilings[count - 1 : count]
+                try_few(problem, machine, unit_pj, terms, axes, lengths, few, repeats, best, tally)
+                count -= 1
+            if bounded and count <= FEW:
+                few = tilings[:count]
+                try_few(problem, machine, unit_pj, terms, axes, lengths, few, repeats, best, tally)
+                count = np.int64(0)
+            elif count > PENDING:
+                try_many(
+                    problem, machine, unit_pj, terms, axes, lengths, tilings, count, bounded, scratch, places, ends,
                     best, tally,
                 )  # fmt: skip
                 count = np.int64(0)
-    try_tilings(
-        problem, machine, unit_pj, prices, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
-    )
+    if count:
+        try_many(
+            problem, machine, unit_pj, terms, axes, lengths, tilings, count, bounded, scratch, places, ends, best, tally
+        )
     return fitting
-
-
-@lean_kernel
-def traffic_prices(unit_pj, prices):
-    """Write the energy of a bit of weights, activations and outputs that travels [pJ]."""
-    prices[0] = unit_pj[bf.DRAM_READ] + unit_pj[bf.WBUF_WRITE]
-    prices[1] = unit_pj[bf.DRAM_READ] + unit_pj[bf.IBUF_WRITE]
-    prices[2] = unit_pj[bf.DRAM_READ] + unit_pj[bf.DRAM_WRITE] + unit_pj[bf.OBUF_READ] + unit_pj[bf.OBUF_WRITE]
 
 
 @kernel
@@ -357,9 +295,9 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
         pairs = max(pairs, most_sizes(problem[bf.P_IC]) * most_sizes(problem[bf.P_OC]))
         images = most_sizes(problem[bf.P_B])
         pending = max(pending, PENDING + 1 + images * most_sizes(problem[bf.P_H]))
-    tilings = np.empty((TILING_ROWS, pending))
+    tilings = np.empty((pending, TILING_COLUMNS))
     places, ends = np.empty(pending, np.int64), np.empty(SITUATIONS + 2, np.int64)
-    prices, bounds = np.empty(3), np.empty(pairs)
+    terms, bounds = np.empty(TERMS), np.empty(pairs)
     scratch = np.empty((SCRATCH_ROWS, BLOCK))
     axes = np.empty((5, AXIS_ROWS, length))
     lengths = np.empty(5, np.int64)
@@ -367,14 +305,14 @@ def best_mappings(layers, machines, machine_of, unit_pj, space, bounded, mapping
     for index in range(layers.shape[0]):
         machine, row = machine_of[index], machines[machine_of[index]]
         bf.pose(layers[index], row, problem)
-        traffic_prices(unit_pj[machine], prices)
+        lay_terms(problem, row, unit_pj[machine], terms)
         best[:] = np.inf
         fitting = np.int64(0)
         for wide in range(space[machine] + 1):  # the published space is part of the wide one: a good start
             if wide:
                 best[BEST_NUMBER] = -1.0
             fitting = search_space(
-                problem, row, unit_pj[machine], prices, wide == 1, bounded, scratch, tilings, places, ends, bounds,
+                problem, row, unit_pj[machine], terms, wide == 1, bounded, scratch, tilings, places, ends, bounds,
                 axes, lengths, best, tally[index],
             )  # fmt: skip
         if space[machine] == ALL:

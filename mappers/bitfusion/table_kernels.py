@@ -5,33 +5,30 @@ of the same traffic share its sum; each is then a handful of look-ups, additions
 for every tiling: a loop the compiler vectorises. Only the fewest cycles are kept; which order took them, and which
 of those the least energy, is asked of the few tilings that may win. Sets of loops are the bit masks of
 ``loop_orders``.
-
-A quotient x / w is rounded up as floor((x + w - 1/2) / w): the half keeps it off whole numbers, so that it is exact
-for x below 2**50 though 1 / w is rounded.
 """
 
 import numpy as np
 
 from accel.jit import kernel_on_distinct_arrays, lean_kernel
 from mappers.bitfusion.loop_orders import (
+    BY_OC,
     GROUP_START,
     GROUPED,
     GROUPS_START,
     INNER_CHANNEL,
-    INSIDE_IC,
-    INSIDE_OC,
+    INSIDE,
     MASKS,
     MASKS_COUNT,
-    ORDER_TRAITS,
     OUTSIDE,
     OUTSIDE_COUNT,
     OUTSIDE_INNER,
     OUTSIDE_OUTER,
-    SEQUENCE_OC,
-    SEQUENCE_PREFIXES,
-    SEQUENCES,
+    PREFIXES,
+    SEQUENCE,
     SEQUENCES_COUNT,
+    TRAITS,
 )
+from mappers.bitfusion.tiling_kernels import ACT_PRICE, OUT_PRICE, PER_WIDTH, PRELOAD, ROUND_UP, STORED, WGT_PRICE
 
 # Rows of a block: what the orders and the tables need of each tiling in it.
 COMPUTE, SAVED, ENERGY, WGT, ACT, OUT = range(6)
@@ -95,17 +92,17 @@ def tabulate_weights(count, situation, half_bits, groups, block, repeats, tables
 
 @kernel_on_distinct_arrays
 def tabulate_map(
-    count, situation, half_bits, groups, tile, channel_rounds, other_rounds, block, repeats, resident, tables,
+    count, situation, by, half_bits, groups, tile, channel_rounds, other_rounds, block, repeats, resident, tables,
     traffic_row, first_row,
 ):  # fmt: skip
     """Write the traffic and resident parts of activations or outputs.
 
-    ``tile`` and ``channel_rounds`` are the block's rows of the operand and of the channel loop that indexes it;
+    ``tile`` and ``channel_rounds`` are the block's rows of the operand and of the channel loop ``by`` that indexes it;
     ``other_rounds`` is that of the channel loop that does not (ONE when both are one loop). Products only grow
     along a sequence of loops, so the largest part that fits is the maximum over the prefixes that fit.
     """
-    for place in range(MASKS_COUNT[situation]):
-        mask = MASKS[situation, place]
+    for place in range(MASKS_COUNT[by, situation]):
+        mask = MASKS[by, situation, place]
         rounds = channel_rounds if mask & 8 else ONE
         for t in range(count):
             alone = block[tile, t]
@@ -115,57 +112,54 @@ def tabulate_map(
             fits = part <= half_bits
             tables[traffic_row + mask, t] = everything * (1.0 if fits else again)
             resident[mask, t] = part if fits else alone
-    for place in range(SEQUENCES_COUNT[situation]):
-        sequence = SEQUENCES[situation, place]
-        one, two = SEQUENCE_PREFIXES[sequence, 0], SEQUENCE_PREFIXES[sequence, 1]
-        three = SEQUENCE_PREFIXES[sequence, 2]
+    for sequence in range(SEQUENCES_COUNT[by, situation]):
+        one, two = PREFIXES[by, situation, sequence, 0], PREFIXES[by, situation, sequence, 1]
+        three, four = PREFIXES[by, situation, sequence, 2], PREFIXES[by, situation, sequence, 3]
         for t in range(count):
             short = max(resident[one, t], resident[two, t])
-            tables[first_row + sequence, t] = max(short, max(resident[three, t], resident[15, t]))
+            tables[first_row + sequence, t] = max(short, max(resident[three, t], resident[four, t]))
 
 
 @kernel_on_distinct_arrays
-def tabulate_ends(count, situation, stored, width, block, tables):
+def tabulate_ends(count, situation, terms, block, tables):
     """Turn the outputs' traffic into loads and stores, and write the cycles of the last store of their parts."""
-    per_width, up = 1.0 / width, width - 0.5
-    for place in range(MASKS_COUNT[situation]):
-        mask = MASKS[situation, place]
+    per_width, up, stored = terms[PER_WIDTH], terms[ROUND_UP], terms[STORED]
+    for place in range(MASKS_COUNT[BY_OC, situation]):
+        mask = MASKS[BY_OC, situation, place]
         for t in range(count):
             tables[OUT_TRAFFIC + mask, t] = 2.0 * tables[OUT_TRAFFIC + mask, t] - block[SAVED, t]
-    for place in range(SEQUENCES_COUNT[situation]):
-        sequence = SEQUENCES[situation, place]
+    for sequence in range(SEQUENCES_COUNT[BY_OC, situation]):
         for t in range(count):
             last = tables[OUT_RESIDENT + sequence, t] * stored
             tables[OUT_LAST_CYCLES + sequence, t] = np.floor((last + up) * per_width)
 
 
 @kernel_on_distinct_arrays
-def try_orders(situation, act_sequence, count, width, preload, stored, block, tables, traffic, cycles_found):
+def try_orders(situation, act_by, count, terms, block, tables, traffic, cycles_found):
     """Write each tiling's fewest cycles over all orders.
 
     Contract
     --------
-    act_sequence : SEQUENCE_IC, or SEQUENCE_OC where output channels index the activations (depthwise)
+    act_by : BY_IC, or BY_OC where output channels index the activations (depthwise)
     count  : int64  tilings in the block
-    width  : float64  DRAM bits per cycle
-    preload, stored : float64  shares of the outputs' resident part that are loaded first and stored last
+    terms  : float64[TERMS]
     block  : float64[BLOCK_ROWS, BLOCK], tables : float64[TABLE_ROWS, BLOCK]
     traffic, cycles_found : float64[BLOCK]  scratch, and written
     """
-    per_width, up = 1.0 / width, width - 0.5
+    per_width, up, preload, stored = terms[PER_WIDTH], terms[ROUND_UP], terms[PRELOAD], terms[STORED]
     for t in range(count):
         cycles_found[t] = np.inf
     for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
-        traits = ORDER_TRAITS[GROUPED[GROUP_START[group]]]
+        traits = TRAITS[GROUP_START[group]]
         wgt_inner = WGT_INNER + 8 * traits[INNER_CHANNEL] + traits[OUTSIDE_INNER]
         wgt_outer, wgt_first = WGT_OUTER + traits[OUTSIDE_OUTER], WGT_FIRST + traits[INNER_CHANNEL]
-        act_row, out_row = ACT_TRAFFIC + traits[INSIDE_OC], OUT_TRAFFIC + traits[INSIDE_IC]
+        act_row, out_row = ACT_TRAFFIC + traits[INSIDE + act_by], OUT_TRAFFIC + traits[INSIDE + BY_OC]
         for t in range(count):
             wgt = max(tables[wgt_inner, t], tables[wgt_outer, t])
             traffic[t] = wgt + tables[act_row, t] + tables[out_row, t] + up
         for place in range(GROUP_START[group], GROUP_START[group + 1]):
-            traits = ORDER_TRAITS[GROUPED[place]]
-            act_first, sequence = ACT_FIRST + traits[act_sequence], traits[SEQUENCE_OC]
+            traits = TRAITS[place]
+            act_first, sequence = ACT_FIRST + traits[SEQUENCE + act_by], traits[SEQUENCE + BY_OC]
             out_resident, last_cycles = OUT_RESIDENT + sequence, OUT_LAST_CYCLES + sequence
             for t in range(count):
                 first = tables[wgt_first, t] + tables[act_first, t] + tables[out_resident, t] * preload
@@ -176,28 +170,29 @@ def try_orders(situation, act_sequence, count, width, preload, stored, block, ta
 
 
 @lean_kernel
-def cheapest_order(situation, act_sequence, t, width, preload, stored, prices, cycles, block, tables):
+def cheapest_order(situation, act_by, t, terms, cycles, block, tables):
     """Return, of the orders with which a tiling takes so many cycles, the least energy and its first order."""
-    per_width, up = 1.0 / width, width - 0.5
+    per_width, up, preload, stored = terms[PER_WIDTH], terms[ROUND_UP], terms[PRELOAD], terms[STORED]
     least, chosen = np.inf, np.int64(0)
     for group in range(GROUPS_START[situation], GROUPS_START[situation + 1]):
-        traits = ORDER_TRAITS[GROUPED[GROUP_START[group]]]
+        traits = TRAITS[GROUP_START[group]]
         inner = traits[INNER_CHANNEL]
         wgt_inner = tables[WGT_INNER + 8 * inner + traits[OUTSIDE_INNER], t]
         wgt = max(wgt_inner, tables[WGT_OUTER + traits[OUTSIDE_OUTER], t])
-        act, out = tables[ACT_TRAFFIC + traits[INSIDE_OC], t], tables[OUT_TRAFFIC + traits[INSIDE_IC], t]
+        act = tables[ACT_TRAFFIC + traits[INSIDE + act_by], t]
+        out = tables[OUT_TRAFFIC + traits[INSIDE + BY_OC], t]
         traffic = wgt + act + out + up
         for place in range(GROUP_START[group], GROUP_START[group + 1]):
-            order = GROUPED[place]
-            resident = tables[OUT_RESIDENT + ORDER_TRAITS[order, SEQUENCE_OC], t]
-            first = tables[WGT_FIRST + inner, t] + tables[ACT_FIRST + ORDER_TRAITS[order, act_sequence], t]
+            order, sequence = GROUPED[place], TRAITS[place, SEQUENCE + BY_OC]
+            resident = tables[OUT_RESIDENT + sequence, t]
+            first = tables[WGT_FIRST + inner, t] + tables[ACT_FIRST + TRAITS[place, SEQUENCE + act_by], t]
             first += resident * preload
             middle = np.floor((traffic - first - resident * stored) * per_width)
             start = np.floor((first + up) * per_width)
-            end = tables[OUT_LAST_CYCLES + ORDER_TRAITS[order, SEQUENCE_OC], t]
+            end = tables[OUT_LAST_CYCLES + sequence, t]
             if max(block[COMPUTE, t], middle) + start + end == cycles:
                 sums = 0.5 * (out + block[SAVED, t])
-                energy = block[ENERGY, t] + wgt * prices[0] + act * prices[1] + sums * prices[2]
+                energy = block[ENERGY, t] + wgt * terms[WGT_PRICE] + act * terms[ACT_PRICE] + sums * terms[OUT_PRICE]
                 if energy < least or (energy == least and order < chosen):
                     least, chosen = energy, order
     return least, chosen

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pymoo.algorithms.moo import nsga2 as pymoo_nsga2
 from pymoo.algorithms.moo import nsga3 as pymoo_nsga3
+from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
@@ -53,7 +54,7 @@ class _Genetic(ABC):
             sampling=_FirstGeneration(space, seed),
             crossover=UniformCrossover(prob=CROSSOVER_PROBABILITY),
             mutation=_Redraw(space),
-            eliminate_duplicates=True,
+            eliminate_duplicates=Distinct(),
         )
         self._algorithm.setup(problem, termination=NoTermination(), seed=seed, verbose=False)
         self._asked: Population | None = None
@@ -129,6 +130,27 @@ class _FirstGeneration(Sampling):  # type: ignore[misc]
 
     def _do(self, problem: Any, n_samples: int, **_: Any) -> Genomes:
         return self._space.random(random_shares(self._seed, 0, n_samples, len(self._space)))
+
+
+class Distinct(DuplicateElimination):  # type: ignore[misc]
+    """Leaves out children that are there already: what pymoo's own does with the distances of all pairs."""
+
+    def do(self, pop: Any, *others: Any, **_: Any) -> Any:
+        """Return the individuals that are in no other population, each once."""
+        there = {_content(individual) for other in others for individual in other}
+        new = []
+        for place, individual in enumerate(pop):
+            content = _content(individual)
+            if content not in there:
+                there.add(content)
+                new.append(place)
+        return pop[new]
+
+
+def _content(individual: Any) -> bytes:
+    """Return an individual's genes as bytes: equal for equal genes, as there is no zero but +0."""
+    content: bytes = (individual.X + 0.0).tobytes()
+    return content
 
 
 class _Redraw(Mutation):  # type: ignore[misc]

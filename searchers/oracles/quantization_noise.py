@@ -28,11 +28,27 @@ def quantization_noise_db(table: LayerTable, largest_macs: float) -> float:
     largest_macs : float
         Multiply-accumulates of the largest network of the family, same batch.
     """
-    return noise_db(table.values, table.macs, largest_macs)
+    return noises_db(table.values, table.macs, np.array([len(table)]), largest_macs)[0]
 
 
-def noise_db(rows: IntArray, macs: IntArray, largest_macs: float) -> float:
-    """Return the noise proxy of layers as rows, shape (n, 16), with the multiply-accumulates of each."""
-    total = float(macs.sum())
+def noises_db(rows: IntArray, macs: IntArray, counts: IntArray, largest_macs: float) -> list[float]:
+    """Return the noise proxy of many networks [dB].
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (n, 16)
+        Layers of all networks, one network after another, as ``LayerTable.values``.
+    macs : ndarray of int64, shape (n,)
+        Multiply-accumulates of each layer.
+    counts : ndarray of int64, shape (networks,)
+        How many layers each network has.
+    largest_macs : float
+        Multiply-accumulates of the largest network of the family, same batch.
+    """
     noise = 4.0 ** -rows[:, ACT_BITS].astype(float) + 4.0 ** -rows[:, WGT_BITS].astype(float)
-    return 10.0 * math.log10(float(np.dot(noise, macs)) / total * largest_macs / total)
+    weights, ends = macs.astype(float), np.cumsum(counts)
+    totals = np.add.reduceat(macs, ends - counts).astype(float)
+    return [
+        10.0 * math.log10(float(np.dot(noise[start:end], weights[start:end])) / total * largest_macs / total)
+        for start, end, total in zip((ends - counts).tolist(), ends.tolist(), totals.tolist(), strict=True)
+    ]

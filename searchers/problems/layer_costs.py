@@ -46,6 +46,7 @@ class LayerCosts(ABC):
         self._costs: Floats = np.empty((1024, self.columns))
         self._kept = 0
         self._machines: dict[Any, int] = {}
+        self._machine_keys: list[Any] = []
         self._configs: list[Any] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,6 +67,7 @@ class LayerCosts(ABC):
         with self._lock:
             if key not in self._machines:
                 self._machines[key] = len(self._configs)
+                self._machine_keys.append(key)
                 self._configs.append(config)
             return self._machines[key]
 
@@ -139,26 +141,25 @@ class BitFusionCosts(LayerCosts):
         super().__init__()
         self.quantities = tuple(name for name, quantity in QUANTITIES.items() if quantity.of_every_machine)
 
-    def _machine_key(self, config: Any) -> tuple[bytes, bytes, str]:
+    def _machine_key(self, config: Any) -> tuple[bytes, bytes, int]:
         from accel.bitfusion.config import costs
+        from mappers.bitfusion.search import space_of
 
         if config.model != "published":
             raise ConfigError("candidate", "model", config.model, "published: searches count by the closed form")
-        return config.machine_row().tobytes(), costs(config).unit_pj.tobytes(), config.mapping
+        return config.machine_row().tobytes(), costs(config).unit_pj.tobytes(), space_of(config)
 
     def _compute(self, rows: IntArray, machine_of: IntArray) -> Floats:
         from accel.bitfusion import kernels
-        from accel.bitfusion.config import costs
         from accel.bitfusion.model import MACHINE
-        from mappers.bitfusion.search import map_layers, space_of
+        from mappers.bitfusion.search import map_layers
 
         LayerTable("candidates", ("",) * len(rows), rows).check_widths(kernels.WIDEST_BITS, MACHINE)
         numbers, machine_of = np.unique(machine_of, return_inverse=True)
-        configs = [self._configs[number] for number in numbers]
-        machines = np.array([config.machine_row() for config in configs])
-        unit_pj = np.array([costs(config).unit_pj for config in configs])
-        space = np.array([space_of(config) for config in configs], np.int64)
-        mappings, status = map_layers(rows, machines, machine_of, unit_pj, space)
+        rows_of, prices_of, space = zip(*(self._machine_keys[number] for number in numbers.tolist()), strict=True)
+        machines = np.array([np.frombuffer(row, np.int64) for row in rows_of])
+        unit_pj = np.array([np.frombuffer(prices) for prices in prices_of])
+        mappings, status = map_layers(rows, machines, machine_of, unit_pj, np.array(space, np.int64))
         laid = np.flatnonzero(status == 0)
         counters = np.zeros((len(laid), len(kernels.COUNTERS)), np.int64)
         bounds = np.zeros((len(laid), self.columns - len(kernels.COUNTERS)), np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from searchers.oracles.accuracy import Policy, Subject
-from searchers.oracles.quantization_noise import noise_db
+from searchers.oracles.quantization_noise import noises_db
 from searchers.problems.accuracy import NetworkOracle
 from searchers.problems.layer_costs import make_costs
 from searchers.problems.networks import SearchedNetwork, Used
@@ -165,11 +165,7 @@ class LayerProblem(Problem):
         layers = rows[:, here][within]
         counts = within.sum(axis=1)
         ends = np.cumsum(counts)
-        macs = LayerTable("", (), layers).macs
-        noises = [
-            noise_db(layers[end - count : end], macs[end - count : end], self._network.largest_macs[place])
-            for end, count in zip(ends, counts, strict=True)
-        ]
+        noises = noises_db(layers, LayerTable("", (), layers).macs, counts, self._network.largest_macs[place])
         for corner in corners:
             machine_of = np.repeat([built.numbers[corner] for built in machines], counts)
             sums = np.add.reduceat(self._costs.of_layers(layers, machine_of), ends - counts)

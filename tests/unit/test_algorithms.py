@@ -9,9 +9,12 @@ from pathlib import Path
 import moocore
 import numpy as np
 import pytest
+from pymoo.core.duplicate import DefaultDuplicateElimination
+from pymoo.core.population import Population
 
 from searchers.algorithms.algorithm import ALGORITHMS, EXTRAS, Algorithm, make_algorithm
 from searchers.algorithms.gradient import KnownCost
+from searchers.algorithms.nsga2 import Distinct
 from searchers.algorithms.random_search import RandomSearch
 from searchers.run import run_study
 from searchers.space import Choice, Condition, Genomes, Integer, Real, Space, Vector
@@ -187,6 +190,17 @@ def test_random_generations_differ() -> None:
 
 def test_nsga2_starts_where_random_search_starts() -> None:
     assert np.array_equal(make("nsga2").ask(), make("random").ask())
+
+
+def test_children_that_are_there_already_are_left_out_as_pymoo_does() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        children, parents, before = (
+            Population.new(X=rng.integers(0, 3, (count, 3)) * rng.choice([1.0, 0.5, -0.0])) for count in (20, 6, 4)
+        )
+        for others in ((), (parents,), (parents, before), (Population.create(), before)):
+            expected = DefaultDuplicateElimination().do(children, *others)
+            assert list(Distinct().do(children, *others)) == list(expected)
 
 
 def front_volume(name: str, seed: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def test_the_number_of_workers_changes_no_byte(study_file: StudyFile, tmp_path: 
     assert two == alone
     assert four == alone
     assert alone.count(b"\n") == 41
+
+
+def test_a_study_leaves_the_garbage_collector_as_it_was(study_file: StudyFile, tmp_path: Path) -> None:
+    frozen: list[int] = []
+    run_study(study_of(study_file), tmp_path / "one", progress=lambda _: frozen.append(gc.get_freeze_count()))
+    assert min(frozen) > 0
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        run_study(study_of(study_file), tmp_path / "two")
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("algorithm", ["random", "nsga2", "evolution"])
