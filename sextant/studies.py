@@ -170,7 +170,7 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     step = max(1, -(-len(front) // SHOWN_FRONT))
     places = sorted({*range(0, len(front), step), chosen})
-    title = f"front of {study.name}: {len(front)} designs" + (f", one in {step} and the chosen one" if step > 1 else "")
+    title = f"front of {study.name}: {len(front)} design{'s' if len(front) > 1 else ''}" + (f", one in {step} and the chosen one" if step > 1 else "")
     names = [
         *study.objectives,
         *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),

@@ -309,10 +309,9 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
     axes.margins(y=0.2)  # numbers stand above their points, below the title
     for axis in (axes.xaxis, axes.yaxis):
         plain_numbers(axis)
-    axes.set_title(
-        f"{_shortened(report.name)}: roofline at {roofline.bytes_per_second / 1e9:.3g} GB/s{POINTS if report.layers else ''}",
-        fontsize=9, loc="left",
-    )  # fmt: skip
+    bandwidth = f"roofline at {roofline.bytes_per_second / 1e9:.3g} GB/s"
+    points = POINTS if report.layers else ""
+    axes.set_title(f"{_shortened(report.name)}: {bandwidth}{points}", fontsize=9, loc="left")
     axes.legend(
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
