@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -170,7 +170,9 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     step = max(1, -(-len(front) // SHOWN_FRONT))
     places = sorted({*range(0, len(front), step), chosen})
-    title = f"front of {study.name}: {len(front)} design{'s' if len(front) > 1 else ''}" + (f", one in {step} and the chosen one" if step > 1 else "")
+    title = f"front of {study.name}: {len(front)} design{'s' if len(front) > 1 else ''}"
+    if step > 1:
+        title += f", one in {step} and the chosen one"
     names = [
         *study.objectives,
         *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),
@@ -180,12 +182,13 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     columns, knobs = _front_columns(study, [front[place] for place in places], names)
     columns = {"": ["★" if place == chosen else "" for place in places], **columns}
     left_out: list[str] = []
-    while knobs and sum(_width(*column) + BORDER for column in columns.items()) >= console.width:
+    narrow = _table_width(columns, narrow=False) >= console.width
+    while knobs and _table_width(columns, narrow=narrow) >= console.width:
         left_out.insert(0, knobs.pop())
         del columns[left_out[0]]
     table = Table(title=escape(title), title_justify="left")
     for heading, cells in columns.items():
-        table.add_column(escape(heading), justify="right", width=_width(heading, cells))
+        table.add_column(escape(heading), justify="right", width=_width(heading, cells, narrow=narrow))
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(escape, row))
     console.print(table)
@@ -224,9 +227,13 @@ def _value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _width(heading: str, cells: Sequence[str]) -> int:
-    """Return how wide a column has to be; a heading's words may take a line each."""
-    return max(map(len, [*heading.split(), *cells]), default=1)
+def _table_width(columns: Mapping[str, Sequence[str]], *, narrow: bool) -> int:
+    return sum(_width(heading, cells, narrow=narrow) + BORDER for heading, cells in columns.items())
+
+
+def _width(heading: str, cells: Sequence[str], *, narrow: bool) -> int:
+    """Return how wide a column has to be; of a narrow one, the heading's words may take a line each."""
+    return max(map(len, [*(heading.split() if narrow else heading.splitlines()), *cells]), default=1)
 
 
 def _mean(widths: object) -> str:
