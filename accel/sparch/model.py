@@ -14,8 +14,8 @@ from workloads.errors import ConfigError
 from workloads.units import OPERATIONS_PER_MAC
 
 # How far cycles lie from those of ``simulate``: the lowest and the highest that benchmarks/sparch_fast_modes.py found,
-# rounded outwards, at the published configuration and at others around it (and what 2,195 further draws of those found);
-# a sample's for shares from the one named on.
+# rounded outwards, at the published configuration and at others around it, of which 2,195 further ones count, too; a
+# sample's for shares from the one named on.
 PUBLISHED = PRESETS["paper"]
 ESTIMATE_ERROR_BAND, ESTIMATE_ERROR_BAND_ELSEWHERE = (-0.34, 0.07), (-0.72, 0.52)
 SAMPLE_ERROR_BANDS = {

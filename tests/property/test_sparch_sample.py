@@ -112,7 +112,7 @@ OTHER_MACHINES: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("changes", [{}, *OTHER_MACHINES], ids=str)
 def test_fast_modes_lie_within_the_bands_they_report(changes: dict[str, object]) -> None:
-    """Also on a grid whose B and C meet in the same banks, row after row; wider bands away from the published machine."""
+    """Also on a grid whose B and C meet in the same banks row after row; bands of other machines are wider."""
     config = configure(PAPER, changes, "test")
     for name in ("poisson2d:120", "power_law:rows=3000,per_row=5", "block_diagonal:rows=1500,block=12"):
         product = open_sparse(name)
