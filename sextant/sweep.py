@@ -62,6 +62,7 @@ def run_and_show_sweep(sweep: Sweep, folder: Path, execution: Execution) -> None
     from searchers.storage.kept import Kept
     from searchers.storage.results import RESULTS, fingerprint
     from searchers.sweeps.sweep import run_sweep
+    from workloads.errors import StudyError
 
     click.echo(f"{sweep.name}: {len(sweep.tasks)} points, {len(sweep.sources)} workloads", err=True)
     with _progress(sweep) as shown:
@@ -69,6 +70,9 @@ def run_and_show_sweep(sweep: Sweep, folder: Path, execution: Execution) -> None
     kept = Kept(folder)
     kept.write_csv(folder / RESULTS)
     kept.close()
+    known = sorted({name for point in points for name in point.outcome.quantities})
+    if known and sweep.best not in known:
+        raise StudyError(sweep.name, "best", sweep.best, "a number of some report: " + ", ".join(known))
     _show_best(sweep, points)
     failed = [point for point in points if not point.outcome.quantities]
     if failed:
