@@ -41,5 +41,10 @@ def check_whole(where: str, field: str, value: object, low: int, high: int | Non
     """Check a whole number."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
         allowed = f"a whole number from {low}" if high is None else f"a whole number, {low}..{high}"
-        raise StudyError(where, field, value, allowed)
+        raise StudyError(where, field, no_number(value), allowed)
     return value
+
+
+def no_number(value: object) -> object:
+    """Return what stands where a number should; text in quotes, which may be all that is wrong with it."""
+    return f'"{value}"' if isinstance(value, str) else value

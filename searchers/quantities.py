@@ -20,7 +20,7 @@ class Quantity:
     Attributes
     ----------
     label, unit : str
-        For axes and headings.
+        For axes and headings; without a unit where only the oracle knows it.
     scale : float
         Factor from the stored value to the unit shown.
     read : callable
@@ -45,8 +45,18 @@ class Quantity:
 
     @property
     def axis(self) -> str:
-        """Label with unit, and with the note where there is one."""
-        return f"{self.label} [{self.unit}]" + (f", {self.note}" if self.note else "")
+        """Label, with unit and note where there are such."""
+        return " ".join(filter(None, (self.label, self._bracketed))) + (f", {self.note}" if self.note else "")
+
+    @property
+    def heading(self) -> str:
+        """Label, and below it the unit."""
+        return "\n".join(filter(None, (self.label, self._bracketed)))
+
+    @property
+    def _bracketed(self) -> str:
+        """The unit, or nothing where only the oracle knows it, as a loss's."""
+        return f"[{self.unit}]" if self.unit else ""
 
 
 def _quality(name: str) -> Callable[[Report], float]:

@@ -182,7 +182,7 @@ def _infeasible(study: Study, points: list[Point]) -> StudyError:
     reports = [point.outcome for point in points if point.outcome.quantities]
     if not reports:
         got = f"none of {len(points)} candidates could be built (first: {points[0].outcome.reason})"
-        return StudyError(study.name, "", got, "a machine whose parts can be built and hold a tile")
+        return StudyError(study.name, "", got, "networks and machines of which some fit together")
     best = min(reports, key=study.violation)
     lacking = [limit for limit in study.constraints if limit.violation(best.quantities[limit.quantity]) > 0.0]
     said = ", ".join(f"{limit.quantity} {best.quantities[limit.quantity]:.6g}" for limit in lacking)

@@ -14,7 +14,7 @@ import numpy as np
 
 from accel.config import read_toml
 from searchers.algorithms.algorithm import check_algorithm
-from searchers.checks import check_keys, check_name, check_text, check_whole, section_of
+from searchers.checks import check_keys, check_name, check_text, check_whole, no_number, section_of
 from searchers.problems.problem import Outcome, Problem
 from searchers.quantities import QUANTITIES
 from searchers.sections import read_problem
@@ -70,7 +70,7 @@ class Study:
     key : str
         Hash of everything that decides the results; two studies with one key have the same points.
     oracle_file : str
-        What the oracle reads instead of the study's own file; empty where nothing was given.
+        What the oracle reads, wherever the study is read from; empty where it reads nothing of the user's.
     """
 
     name: str
@@ -137,6 +137,9 @@ def read_study(
         if not isinstance(text.get("accuracy"), dict):
             raise StudyError("command line", "--oracle-file", oracle_file, f"[accuracy] in {where}, to read it")
         oracle_file = str(Path(check_text(where, "oracle_file", oracle_file)).resolve())
+    elif isinstance(text.get("accuracy"), dict) and isinstance(text["accuracy"].get("file"), str):
+        oracle_file = str((Path(path).resolve().parent / text["accuracy"]["file"]).resolve())
+    if oracle_file is not None:
         text["accuracy"]["file"] = oracle_file
     check_keys(text, SECTIONS, where, "")
     settings = section_of(text, "algorithm", where, optional=True)
@@ -214,7 +217,7 @@ def _constraints(given: object, where: str) -> tuple[Constraint, ...]:
         bounds = {side: part[side] for side in ("at_least", "at_most") if side in part}
         for side, bound in bounds.items():
             if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
-                raise StudyError(where, f"constraints.{side}", bound, "a number")
+                raise StudyError(where, f"constraints.{side}", no_number(bound), "a number")
         if not bounds or bounds.get("at_least", -np.inf) > bounds.get("at_most", np.inf):
             raise StudyError(where, f"constraint on {part['quantity']}", bounds, "at_most, at_least, or both in order")
         constraints.append(Constraint(part["quantity"], **{side: float(bound) for side, bound in bounds.items()}))

@@ -70,20 +70,24 @@ def cosearch_command(
 @_budget
 @execution_options
 def resume_command(folder: Path, budget: int | None, **workers: Any) -> None:
-    """Continue the study or sweep in FOLDER; a larger --budget goes on where a study ended."""
+    """Continue the study or sweep in FOLDER; a larger --budget goes on where a study ended.
+
+    Points that failed stay failed: a new folder tries them again.
+    """
     from searchers.evaluation.execution import read_execution
     from searchers.storage.kept import STUDY_COPY, SWEEP_COPY
     from sextant.studies import raise_budget, run_and_show, stop_on_terminate
 
     if (folder / SWEEP_COPY).exists():
         from searchers.sweeps.sweep_file import read_sweep
-        from sextant.sweep import run_and_show_sweep
+        from sextant.sweep import open_workloads, run_and_show_sweep
         from workloads.errors import StudyError
 
         if budget is not None:
             raise StudyError("command line", "--budget", budget, "nothing: a sweep has as many points as its file says")
         sweep = read_sweep(folder / SWEEP_COPY)
         execution = read_execution(folder / SWEEP_COPY).with_options(**workers)
+        open_workloads(sweep, execution)
         with stop_on_terminate():
             run_and_show_sweep(sweep, folder, execution)
         return

@@ -58,7 +58,7 @@ def _show(study: Study, found: Sequence[Result], seeds: int) -> None:
     title = f"finalists of {study.name}, each trained from {seeds} seed{'s' if seeds > 1 else ''}; top-1 in %"
     table = Table(title=escape(title), title_justify="left")
     others = [name for name in study.objectives if name not in OF_THE_ORACLE]
-    costs = [f"{QUANTITIES[name].label}\n\\[{QUANTITIES[name].unit}]" for name in others]
+    costs = [escape(QUANTITIES[name].heading) for name in others]
     told = ["predicted", "trained", "off by", "best of table,\nno dearer", "regret\n\\[points]"]
     for heading in ("design", *costs, *told):
         table.add_column(heading, justify="right")

@@ -140,10 +140,13 @@ def _show(run: Run) -> None:
     traffic = ", ".join(f"{stream} {count / 1e6:.2f}" for stream, count in report.dram_bytes.items())
     energy = _total(report.total_energy_pj * 1e-9, {part: pj * 1e-9 for part, pj in report.energy_pj.items()})
     area = _total(report.total_area_mm2, report.area_mm2)
-    bands = [] if report.cycles_error_band is None else [report.cycles_error_band]
+    band = report.cycles_error_band
+    errors = [] if band is None else [f"{band[0]:+.0%} to {band[1]:+.0%}, as measured against simulate"]
+    if band is None and report.fidelity == "sample":
+        errors = ["not known: none was measured for so small a share"]
     for name, value in (
         ("cycles", f"{report.cycles:,} = {report.seconds * 1e3:.4g} ms at {report.clock_hz / 1e6:g} MHz"),
-        *(("cycles' error", f"{band[0]:+.0%} to {band[1]:+.0%}, as measured against simulate") for band in bands),
+        *(("cycles' error", error) for error in errors),
         ("cycle stack", stack),
         ("operations", f"{report.operations:,} = {report.gops:.4g} GOPS"),
         (

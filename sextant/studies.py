@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from searchers.study import Study
 from workloads.errors import StoreError, StudyError
 
 SHOWN_FRONT = 12
+BORDER = 3  # of a column, with the spaces in it
 COMPILING = "compiling kernels, which takes half a minute the first time"
 
 
@@ -169,32 +170,70 @@ def _show_front(study: Study, front: list[Point], chosen: int) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     step = max(1, -(-len(front) // SHOWN_FRONT))
     places = sorted({*range(0, len(front), step), chosen})
-    title = f"front of {study.name}: {len(front)} designs" + (
-        f", every {step}th and the chosen one" if step > 1 else ""
-    )
-    table = Table(title=escape(title), title_justify="left")
+    title = f"front of {study.name}: {len(front)} design{'s' if len(front) > 1 else ''}"
+    if step > 1:
+        title += f", one in {step} and the chosen one"
     names = [
         *study.objectives,
         *(limit.quantity for limit in study.constraints if limit.quantity not in study.objectives),
     ]
     if study.problem.provenance and SIGMA not in names:
         names.append(SIGMA)
-    for heading in ("", *(f"{QUANTITIES[name].label}\n\\[{QUANTITIES[name].unit}]" for name in names)):
-        table.add_column(heading, justify="right")
-    machine = [knob for knob in study.problem.space.knobs if knob.startswith("machine.")]
-    for heading in ("mean bits\nact / wgt", *(knob.removeprefix("machine.").replace("_", "\n") for knob in machine)):
-        table.add_column(heading, justify="right")
-    for place in places:
-        point = front[place]
-        described = study.problem.describe(point.genome)
-        shown = [f"{point.outcome.quantities[name] * QUANTITIES[name].scale:.4g}" for name in names]
-        bits = " / ".join(_mean(described.get(f"bits.{operand}")) for operand in ("activations", "weights"))
-        table.add_row("★" if place == chosen else "", *shown, bits, *(str(described[knob]) for knob in machine))
+    columns, knobs = _front_columns(study, [front[place] for place in places], names)
+    columns = {"": ["★" if place == chosen else "" for place in places], **columns}
+    left_out: list[str] = []
+    narrow = _table_width(columns, narrow=False) >= console.width
+    while knobs and _table_width(columns, narrow=narrow) >= console.width:
+        left_out.insert(0, knobs.pop())
+        del columns[left_out[0]]
+    table = Table(title=escape(title), title_justify="left")
+    for heading, cells in columns.items():
+        table.add_column(escape(heading), justify="right", width=_width(heading, cells, narrow=narrow))
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, row))
     console.print(table)
+    if left_out:
+        left = ", ".join(heading.replace("\n", " ") for heading in left_out)
+        console.print(f"no room for: {left}; {FRONT} has them", markup=False, highlight=False)
     noted = [f"{QUANTITIES[name].label}: {QUANTITIES[name].note}" for name in names if QUANTITIES[name].note]
     console.print("; ".join(["★ nearest to the best of every objective", *noted]))
     if study.problem.provenance:
         click.echo(study.problem.provenance)
+
+
+def _front_columns(
+    study: Study, shown: Sequence[Point], names: Sequence[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the cells of every column by its heading, and the headings of the machine's fields among them."""
+    described = [study.problem.describe(point.genome) for point in shown]
+    columns = {
+        QUANTITIES[name].heading: [f"{point.outcome.quantities[name] * QUANTITIES[name].scale:.4g}" for point in shown]
+        for name in names
+    }
+    if any(knob.startswith("bits.") for knob in study.problem.space.knobs):
+        columns["mean bits\nact / wgt"] = [
+            " / ".join(_mean(design.get(f"bits.{operand}")) for operand in ("activations", "weights"))
+            for design in described
+        ]
+    fields = [knob for knob in study.problem.space.knobs if knob.startswith("machine.")]
+    of_machine = {
+        knob.removeprefix("machine.").replace("_", "\n"): [_value(design[knob]) for design in described]
+        for knob in fields
+    }
+    return columns | of_machine, list(of_machine)
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table_width(columns: Mapping[str, Sequence[str]], *, narrow: bool) -> int:
+    return sum(_width(heading, cells, narrow=narrow) + BORDER for heading, cells in columns.items())
+
+
+def _width(heading: str, cells: Sequence[str], *, narrow: bool) -> int:
+    """Return how wide a column has to be; of a narrow one, the heading's words may take a line each."""
+    return max(map(len, [*(heading.split() if narrow else heading.splitlines()), *cells]), default=1)
 
 
 def _mean(widths: object) -> str:

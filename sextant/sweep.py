@@ -34,20 +34,27 @@ def sweep_command(sweep_file: str, folder: Path, **workers: Any) -> None:
     Writes results.csv to the folder and prints each workload's best point. A sweep that was stopped goes on with
     sextant resume. See: docs/studies.md and examples/sweeps/sparch_look_ahead.toml.
     """
-    from searchers.evaluation.execution import DASK, read_execution
+    from searchers.evaluation.execution import read_execution
     from searchers.storage.kept import SWEEP_COPY
-    from searchers.sweeps.sweep import open_workload
     from searchers.sweeps.sweep_file import read_sweep
     from sextant.studies import fresh_folder, stop_on_terminate, write_whole
 
     sweep = read_sweep(sweep_file)
     execution = read_execution(sweep_file).with_options(**workers)
-    if execution.executor != DASK:  # what is misspelt is said before there is a folder
-        for number in range(len(sweep.sources)):
-            open_workload(sweep.sources, number, sweep.opened)
+    open_workloads(sweep, execution)
     write_whole(folder / SWEEP_COPY, fresh_folder(sweep_file, folder))
     with stop_on_terminate():
         run_and_show_sweep(sweep, folder, execution)
+
+
+def open_workloads(sweep: Sweep, execution: Execution) -> None:
+    """Open what will be run, so that a file that is not there is named before anything is written or looked up."""
+    from searchers.evaluation.execution import DASK
+    from searchers.sweeps.sweep import open_workload
+
+    if execution.executor != DASK:  # workers of a cluster open workloads themselves
+        for number in range(len(sweep.sources)):
+            open_workload(sweep.sources, number, sweep.opened)
 
 
 def run_and_show_sweep(sweep: Sweep, folder: Path, execution: Execution) -> None:
@@ -55,6 +62,7 @@ def run_and_show_sweep(sweep: Sweep, folder: Path, execution: Execution) -> None
     from searchers.storage.kept import Kept
     from searchers.storage.results import RESULTS, fingerprint
     from searchers.sweeps.sweep import run_sweep
+    from workloads.errors import StudyError
 
     click.echo(f"{sweep.name}: {len(sweep.tasks)} points, {len(sweep.sources)} workloads", err=True)
     with _progress(sweep) as shown:
@@ -62,6 +70,9 @@ def run_and_show_sweep(sweep: Sweep, folder: Path, execution: Execution) -> None
     kept = Kept(folder)
     kept.write_csv(folder / RESULTS)
     kept.close()
+    known = sorted({name for point in points for name in point.outcome.quantities})
+    if known and sweep.best not in known:
+        raise StudyError(sweep.name, "best", sweep.best, "a number of some report: " + ", ".join(known))
     _show_best(sweep, points)
     failed = [point for point in points if not point.outcome.quantities]
     if failed:

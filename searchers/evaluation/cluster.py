@@ -28,6 +28,8 @@ CONNECT_S = 15
 JOBS_A_THREAD = 2  # one that runs and one that waits beside it
 LOOK_AGAIN_S = 1.0
 CLOSING_S = 0.5  # a stop must not take long
+FETCH_S = 30.0  # for a result that is ready to come here
+LOST_S = 120.0  # without any worker, after which those of a cluster that was started here are not waited for
 _evaluators: dict[str, Evaluator] = {}  # of a worker: what it was sent before
 
 
@@ -68,6 +70,7 @@ class ClusterWorkers(Workers):
             self._scratch.cleanup()
             raise
         self._looked = -LOOK_AGAIN_S
+        self._local = not execution.address and execution.cluster != SLURM
 
     def _connect(self, execution: Execution) -> Any:
         distributed = _library("distributed", "pip install 'sextant[cluster]'")
@@ -113,32 +116,51 @@ class ClusterWorkers(Workers):
 
     def _start(self, slot: int, job: Job) -> None:
         future = self._client.submit(evaluate_there, self._key, self._evaluator, job.payloads, pure=False)
+        self._watch(slot, future)
+
+    def _watch(self, slot: int, future: Any) -> None:
         self._futures[slot] = future
-        future.add_done_callback(lambda _, slot=slot: self._over.put(slot))
+        future.add_done_callback(lambda _: self._over.put(slot))
 
     def _wait(self, out: dict[int, Job]) -> list[Event]:
+        self._alive = time.monotonic()
         while True:
             try:
                 slots = [self._over.get(timeout=LOOK_AGAIN_S)]
                 break
             except Empty:
-                if self._client.status != "running":
-                    raise Interrupted("the connection to the Dask scheduler is lost") from None
+                self._check_alive()
         try:
             while True:
                 slots.append(self._over.get_nowait())
         except Empty:
-            return [self._event(slot, len(out[slot].payloads)) for slot in slots]
+            events = [self._event(slot, len(out[slot].payloads)) for slot in slots]
+            return [event for event in events if event is not None]
 
-    def _event(self, slot: int, points: int) -> Event:
+    def _check_alive(self) -> None:
+        """Raise ``Interrupted`` if nothing more can come: nothing starts workers anew that could not be started."""
+        if self._client.status != "running":
+            raise Interrupted("the connection to the Dask scheduler is lost")
+        now = time.monotonic()
+        if not self._local or self._client.nthreads():
+            self._alive = now
+        elif now - self._alive > LOST_S:
+            raise Interrupted("all workers of the cluster on this machine are lost")
+
+    def _event(self, slot: int, points: int) -> Event | None:
+        """Return what a job that is over comes to; None if its worker died with the result, which is computed again."""
         future = self._futures.pop(slot)
         if future.cancelled() or self._client.status != "running":
             raise Interrupted("the connection to the Dask scheduler is lost")
-        error = future.exception()
+        try:
+            error = future.exception(timeout=FETCH_S)
+            outcomes, seconds = future.result(timeout=FETCH_S) if error is None else ([], 0.0)
+        except TimeoutError:
+            self._watch(slot, future)
+            return None
         if error is not None:  # the points' own errors are outcomes: this is a worker that died, again and again
             why = "its workers died" if type(error).__name__ == "KilledWorker" else f"its worker failed: {error}"
             return Event(slot, [], over=True, lost=why, again=True)
-        outcomes, seconds = future.result()
         self._timed(seconds, points)
         return Event(slot, outcomes, over=True)
 

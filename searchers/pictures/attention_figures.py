@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from accel.report import Report
-from searchers.pictures.figures import ACCENT, CAUSE_COLOURS, STYLE, save
+from searchers.pictures.figures import ACCENT, BLUE, STYLE, save
 
 NAMED_PARTS = 24
 LONGEST_NAME = 22
@@ -42,7 +42,7 @@ def draw_alive(report: Report, folder: Path) -> list[Path]:
 def _draw_counts(axes: Any, parts: list[Report]) -> None:
     place = np.arange(len(parts))
     heads = axes.twinx()
-    for drawn, name, colour in ((axes, "tokens", CAUSE_COLOURS["compute"]), (heads, "heads", ACCENT)):
+    for drawn, name, colour in ((axes, "tokens", BLUE), (heads, "heads", ACCENT)):
         counts = [part.counters[name] for part in parts]
         drawn.step(place, counts, where="mid", color=colour, label=name)
         drawn.set_ylim(0, max(counts) * 1.08)

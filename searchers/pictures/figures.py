@@ -39,28 +39,45 @@ STYLE: Any = {
     "savefig.dpi": 160,
     "text.parse_math": False,  # names are shown as they are
 }
-CAUSE_COLOURS = {
-    "compute": "#3b6ea5",
-    "dram_stall": "#d9822b",
-    "multiply": "#3b6ea5",
-    "merge": "#7fb069",
-    "write": "#b3202a",
-    "b_read": "#d9822b",
-    "partial_read": "#8e6c8a",
-    "a_read": "#e6b34c",
-    "pipeline": "#9a9a9a",
+# Of every machine's cycle stack: one colour for no two causes of a machine, and words for its name.
+CAUSES = {
+    "compute": ("#3b6ea5", "computing"),
+    "dram_stall": ("#d9822b", "waiting for DRAM"),
+    "noc_stall": ("#8e6c8a", "waiting for the network on the chip"),
+    "fill_drain": ("#9a9a9a", "filling and draining the array"),
+    "weight_load": ("#e6b34c", "loading weights"),
+    "dram_read": ("#d9822b", "waiting for reads"),
+    "dram_write": ("#b3202a", "waiting for writes"),
+    "dma_stall": ("#d9822b", "waiting for DMA"),
+    "control": ("#9a9a9a", "control"),
+    "fetch": ("#d9822b", "fetching"),
+    "pipeline": ("#9a9a9a", "filling pipelines"),
+    "multiply": ("#3b6ea5", "multiplying"),
+    "merge": ("#7fb069", "waiting for the merge tree"),
+    "write": ("#b3202a", "waiting for results to be written"),
+    "b_read": ("#d9822b", "waiting for B"),
+    "partial_read": ("#8e6c8a", "waiting for partial matrices"),
+    "a_read": ("#e6b34c", "waiting for A"),
+    "multiply_compute": ("#3b6ea5", "multiplying"),
+    "multiply_dram": ("#d9822b", "multiplying, as fast as DRAM"),
+    "merge_compute": ("#7fb069", "merging"),
+    "merge_dram": ("#b3202a", "merging, as fast as DRAM"),
+    "filler_entries": ("#e6b34c", "filler entries"),
+    "imbalance": ("#b3202a", "uneven shares"),
+    "survivors": ("#4f8f8b", "selecting before a layer"),
+    "q_read": ("#f0cf8e", "waiting for queries"),
+    "k_msb_read": ("#d9822b", "waiting for keys"),
+    "k_lsb_read": ("#b3202a", "waiting for keys' lower bits"),
+    "v_read": ("#8e6c8a", "waiting for values"),
+    "qk": ("#3b6ea5", "queries times keys"),
+    "softmax": ("#7fb069", "softmax"),
+    "topk": ("#c77aa0", "top-k engine"),
+    "pv": ("#8fb4dc", "probabilities times values"),
+    "output_write": ("#6b4f3a", "waiting for outputs to be written"),
+    "fc": ("#1f3a5f", "layers around attention"),
+    "weight_read": ("#e6b34c", "waiting for weights"),
 }
-CAUSE_NAMES = {
-    "compute": "computing",
-    "dram_stall": "waiting for DRAM",
-    "multiply": "multiplying",
-    "merge": "waiting for the merge tree",
-    "write": "waiting for results to be written",
-    "b_read": "waiting for B",
-    "partial_read": "waiting for partial matrices",
-    "a_read": "waiting for A",
-    "pipeline": "filling pipelines",
-}
+BLUE = CAUSES["compute"][0]
 POINTS = "; a point is a layer, its area its cycles"
 ACCENT = "#b3202a"
 LAYER_INCHES = 0.17
@@ -118,7 +135,7 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
         axis.set_label_text(QUANTITIES[name].axis)
         if QUANTITIES[name].log:
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-            _plain_numbers(axis)
+            plain_numbers(axis)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=8, columnspacing=1.2)
     limits = ", ".join(_limit_text(study, place) for place in range(len(study.constraints)))
     axes.set_title("front" + (f" ({limits})" if limits else ""), fontsize=9, loc="left")
@@ -127,16 +144,17 @@ def _draw_front(figure: Figure, axes: Axes, study: Study, points: Sequence[Point
 def _shown_objectives(study: Study, points: Sequence[Point]) -> tuple[str, str, str | None]:
     """Return what is drawn across, up and as colour; an oracle's objective goes up, where its interval can be seen."""
     names = list(study.objectives)
-    if len(names) == 1:  # beside one objective stands what else matters and is known
+    if len(names) == 1:  # beside one objective stands what is limited, or what else matters and is known
         known = next(point.outcome.quantities for point in points if point.outcome.quantities)
-        names.append(next(name for name in ("area_mm2", "seconds", "cycles") if name in known and name not in names))
+        beside = (*(limit.quantity for limit in study.constraints), "area_mm2", "seconds", "cycles")
+        names.append(next(name for name in beside if name in known and name not in names))
     names.sort(key=lambda name: name in (ACCURACY_BOUND, LOSS_BOUND))
     if names[-1] in (ACCURACY_BOUND, LOSS_BOUND):
         names.insert(1, names.pop())
     return names[0], names[1], names[2] if len(names) > 2 else None
 
 
-def _plain_numbers(axis: mpl.axis.Axis) -> None:
+def plain_numbers(axis: mpl.axis.Axis) -> None:
     """Label a logarithmic axis with plain numbers, also between the decades."""
     axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(mpl.ticker.LogLocator(subs=(2.0, 5.0)))
@@ -157,7 +175,7 @@ def _columns(points: Sequence[Point], *names: str) -> Any:
 
 def _draw_history(axes: Axes, study: Study, points: Sequence[Point]) -> None:
     counts, volumes = hypervolume_history(study, points)
-    axes.plot(counts, volumes, color=CAUSE_COLOURS["compute"], marker="o", markersize=2.5)
+    axes.plot(counts, volumes, color=BLUE, marker="o", markersize=2.5)
     axes.set(xlabel="evaluations", ylabel="share of the box, best to worst feasible", xlim=(0, None))
     axes.set_title("hypervolume", fontsize=9, loc="left")
 
@@ -182,7 +200,7 @@ def draw_matrix(product: SparseProduct, folder: Path) -> Path:
         left.grid(visible=False)
         left.set(xlabel="column", ylabel="row")
         lengths, rows_of = np.unique(np.diff(a.indptr), return_counts=True)
-        right.scatter(lengths, rows_of, s=10, color=CAUSE_COLOURS["compute"], linewidths=0)
+        right.scatter(lengths, rows_of, s=10, color=BLUE, linewidths=0)
         right.set(xscale="symlog", yscale="log", xlabel="elements of a row", ylabel="rows")
         for axis in (right.xaxis, right.yaxis):
             axis.set_major_formatter("{x:g}")
@@ -223,9 +241,9 @@ def draw_merge_tree(tree: nx.DiGraph[int], name: str, folder: Path) -> list[Path
             ends = np.transpose([places[node], places[taken_by]])
             axes.plot(*ends, color="#c9c9c9", linewidth=0.5, zorder=1)
         for kind, colour, what in (
-            ([node for node in tree if node not in rounds], CAUSE_COLOURS["multiply"], "multiplied"),
-            (rounds[:-1], CAUSE_COLOURS["write"], "result of a round, written and read again"),
-            ([root], CAUSE_COLOURS["merge"], "C"),
+            ([node for node in tree if node not in rounds], CAUSES["multiply"][0], "multiplied"),
+            (rounds[:-1], CAUSES["write"][0], "result of a round, written and read again"),
+            ([root], CAUSES["merge"][0], "C"),
         ):
             areas = [max(4.0, 420 * weights[node] / weights[root]) for node in kind]
             if kind:
@@ -277,7 +295,7 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
     achieved = np.array([layer.gops for layer in layers])
     share = np.array([layer.cycles / report.cycles for layer in layers])
     roof_lines(axes, roofline, [report.intensity, *intensity], beyond=3 if layers else 10)
-    axes.scatter(intensity, achieved, s=12 + 900 * share, color=CAUSE_COLOURS["compute"], alpha=0.55, linewidths=0)
+    axes.scatter(intensity, achieved, s=12 + 900 * share, color=BLUE, alpha=0.55, linewidths=0)
     named = np.argsort(-share)[:NAMED_LAYERS]
     heights = np.argsort(np.argsort(intensity[named], kind="stable"))
     for rank, (place, height) in enumerate(zip(named, heights, strict=True), 1):
@@ -288,13 +306,12 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
         axes.plot([], [], " ", label=f"{rank}  {_shortened(layers[place].name)}, {share[place]:.0%}")
     axes.scatter([report.intensity], [report.gops], s=110, marker="*", color=ACCENT, zorder=4, label="in all")
     axes.set(xscale="log", yscale="log", xlabel="operations per DRAM byte", ylabel="achieved [GOPS]")
+    axes.margins(y=0.2)  # numbers stand above their points, below the title
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("")
-    axes.set_title(
-        f"{report.name}: roofline at {roofline.bytes_per_second / 1e9:.3g} GB/s{POINTS if report.layers else ''}",
-        fontsize=9, loc="left",
-    )  # fmt: skip
+        plain_numbers(axis)
+    bandwidth = f"roofline at {roofline.bytes_per_second / 1e9:.3g} GB/s"
+    points = POINTS if report.layers else ""
+    axes.set_title(f"{_shortened(report.name)}: {bandwidth}{points}", fontsize=9, loc="left")
     axes.legend(
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
@@ -307,21 +324,22 @@ def _draw_roofline(roofline: Roofline, report: Report, folder: Path) -> Path:
 
 def _draw_cycle_stack(report: Report, folder: Path) -> Path:
     layers = (report.layers or (report,))[::-1]
-    figure, axes = plt.subplots(figsize=(7.6, max(1.9, 1.1 + LAYER_INCHES * len(layers))), layout="constrained")
+    inches = 1.1 + LAYER_INCHES * max(len(layers), sum(map(bool, report.cycle_stack.values())))
+    figure, axes = plt.subplots(figsize=(7.6, max(1.9, inches)), layout="constrained")
     left = np.zeros(len(layers))
     to_ms = 1e3 / report.clock_hz
-    for cause in report.cycle_stack:
+    for cause in (cause for cause, cycles in report.cycle_stack.items() if cycles):
         width = np.array([layer.cycle_stack.get(cause, 0) for layer in layers]) * to_ms
-        label = f"{CAUSE_NAMES.get(cause, cause)}, {report.cycle_stack[cause] / report.cycles:.0%}"
-        axes.barh(np.arange(len(layers)), width, left=left, height=0.78, color=CAUSE_COLOURS.get(cause), label=label)
+        colour, words = CAUSES[cause]
+        label = f"{words}, {report.cycle_stack[cause] / report.cycles:.0%}"
+        axes.barh(np.arange(len(layers)), width, left=left, height=0.78, color=colour, label=label)
         left += width
     axes.set_yticks(np.arange(len(layers)), [_shortened(layer.name) for layer in layers], fontsize=7)
     axes.set(xlabel="time [ms]", ylim=(-0.7, len(layers) - 0.3))
     axes.grid(axis="y", visible=False)
-    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if len(layers) == 1 else {"loc": "best"}
-    axes.legend(fontsize=8, **beside)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the bars, never over them
     total = f"{report.cycles:,} cycles = {report.seconds * 1e3:.3g} ms"
-    axes.set_title(f"{report.name}: where the time goes, {total}", fontsize=9, loc="left")
+    axes.set_title(f"{_shortened(report.name)}: where the time goes, {total}", fontsize=9, loc="left")
     return save(figure, folder, "cycle_stack.png")
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from accel.report import Report
 from searchers.front import front_of
-from searchers.pictures.figures import ACCENT, CAUSE_COLOURS, STYLE, roof_lines, save
+from searchers.pictures.figures import ACCENT, BLUE, STYLE, plain_numbers, roof_lines, save
 from searchers.quantities import QUANTITIES
 from searchers.space import Vector
 from searchers.storage.store import Point
@@ -87,13 +87,13 @@ def _draw_parallel(study: Study, front: Sequence[Point], chosen: Point, folder: 
                   alpha=1.0 if is_chosen else 0.6, zorder=3 if is_chosen else 2)  # fmt: skip
     for place in range(len(headings)):
         for position, bound, below in ((-0.03, low, "top"), (1.03, high, "bottom")):
-            axes.text(place, position, f"{bound[place, 0]:.4g}", ha="center", va=below, fontsize=7)
+            axes.text(place, position, _shown(bound[place, 0]), ha="center", va=below, fontsize=7)
     axes.set(xlim=(-0.3, len(headings) - 0.7), ylim=(-0.12, 1.12), yticks=[])
     axes.set_xticks(range(len(headings)), headings, fontsize=7)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     coloured = f"coloured by {QUANTITIES[study.objectives[0]].label}; thick: the chosen one"
-    axes.set_title(f"{study.name}: the front's {len(front)} designs, {coloured}", fontsize=9, loc="left")
+    axes.set_title(f"{study.name}: {len(front)} on the front, {coloured}", fontsize=9, loc="left")
     return save(figure, folder, "parallel.png")
 
 
@@ -102,7 +102,7 @@ def _axes_of(study: Study, designs: Sequence[Point]) -> tuple[list[str], list[li
     headings, columns = [], []
     for name in study.objectives:
         quantity = QUANTITIES[name]
-        headings.append(f"{quantity.label}\n[{quantity.unit}]".replace(" ", "\n", 1))
+        headings.append(quantity.heading.replace(" ", "\n", 1))
         columns.append([point.outcome.quantities[name] * quantity.scale for point in designs])
     described = [study.problem.describe(point.genome) for point in designs]
     for name, knob in study.problem.space.knobs.items():
@@ -112,6 +112,11 @@ def _axes_of(study: Study, designs: Sequence[Point]) -> tuple[list[str], list[li
             headings.append(mean + name.partition(".")[2].replace("_", "\n"))
             columns.append([float(value) for value in values if value is not None])
     return headings, columns
+
+
+def _shown(value: float) -> str:
+    """Write a bound: whole numbers as they are, such as bytes, others to four digits."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _number(value: Any) -> float | None:
@@ -129,7 +134,7 @@ def _draw_influence(study: Study, points: Sequence[Point], folder: Path) -> Path
         layout="constrained",
     )  # fmt: skip
     for axis, (objective, share) in zip(axes[0], shares.items(), strict=True):
-        axis.barh(range(len(names)), [share[name] for name in names], color=CAUSE_COLOURS["compute"], height=0.7)
+        axis.barh(range(len(names)), [share[name] for name in names], color=BLUE, height=0.7)
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=7)
         axis.set_title(QUANTITIES[objective].label, fontsize=9, loc="left")
         axis.grid(axis="y", visible=False)
@@ -169,13 +174,12 @@ def _draw_before_and_after(study: Study, chosen: Point, folder: Path) -> Path:
         roof_lines(axes, after.roofline, [layer.intensity for report in reports for layer in _moving(report)])
     for report, colour, label in (
         (before.report, "#9a9a9a", "widest operands"),
-        (after.report, CAUSE_COLOURS["compute"], "chosen"),
+        (after.report, BLUE, "chosen"),
     ):
         _scatter(axes, report, colour, f"{label}: {report.seconds * 1e3:.3g} ms")
     axes.set(xscale="log", yscale="log", xlabel="operations per DRAM byte", ylabel="achieved [GOPS]")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("")
+        plain_numbers(axis)
     axes.legend(loc="lower right", fontsize=8)
     axes.set_title(f"{study.name}: the chosen design's layers before and after choosing bits", fontsize=9, loc="left")
     return save(figure, folder, "before_after.png")

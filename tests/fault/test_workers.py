@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from searchers.evaluation.cluster import ClusterWorkers
 from searchers.evaluation.execution import DASK, PROCESSES, THREADS, Execution
 from searchers.evaluation.shared import Shared
-from searchers.evaluation.workers import Queue, make_workers
+from searchers.evaluation.workers import Job, Queue, make_workers
 from searchers.outcome import Outcome
 from tests.fault.faulty import FAULTS, REASONS, Faulty
-from workloads.errors import SextantError
+from workloads.errors import Interrupted, SextantError
 
 Payload = tuple[int, str]
 
@@ -92,6 +96,53 @@ def test_workers_of_a_cluster_that_always_die_fail_their_point() -> None:
     settled = evaluate([(place, "kill" if place == 1 else "") for place in range(6)], Execution(executor=DASK, count=2))
     assert settled.pop(1) == Outcome({}, "its workers died, 2 times")
     assert settled == {place: Outcome({"square": place * place}) for place in (0, 2, 3, 4, 5)}
+
+
+class LostResult:
+    """A future whose worker dies once with the result: it is ready, is not to be had, and is computed again."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def add_done_callback(self, call: Callable[[Any], None]) -> None:
+        call(self)
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self, timeout: float) -> None:
+        pass
+
+    def result(self, timeout: float) -> tuple[list[Outcome], float]:
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError
+        return [Outcome({"square": 4.0})], 0.1
+
+
+def cluster_without(monkeypatch: pytest.MonkeyPatch, threads: dict[str, int]) -> ClusterWorkers:
+    client = SimpleNamespace(status="running", nthreads=lambda: threads, close=lambda timeout: None)
+    monkeypatch.setattr(ClusterWorkers, "_connect", lambda self, execution: client)
+    return ClusterWorkers(Faulty(), Execution(executor=DASK))
+
+
+def test_a_result_that_dies_with_its_worker_is_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = cluster_without(monkeypatch, {"somewhere": 1})
+    future, out = LostResult(), {0: Job([0], [(0, "")])}
+    workers._watch(0, future)
+    assert workers._wait(out) == []
+    (event,) = workers._wait(out)
+    assert (event.slot, event.outcomes, event.over) == (0, [Outcome({"square": 4.0})], True)
+    workers.close()
+
+
+def test_a_cluster_whose_workers_cannot_be_started_again_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("searchers.evaluation.cluster.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("searchers.evaluation.cluster.LOST_S", 0.05)
+    workers = cluster_without(monkeypatch, {})
+    with pytest.raises(Interrupted, match="all workers of the cluster on this machine are lost"):
+        workers._wait({})
+    workers.close()
 
 
 def test_a_worker_stays_with_its_group_and_then_takes_one_nobody_has() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from accel.config import configure
 from accel.report import Report
-from accel.sparch import PRESETS, sample, simulate
+from accel.sparch import PRESETS, estimate, sample, simulate
 from mappers.sparch import best_plan, sample_plan
 from tests.property.test_sparch_laws import random_config, random_product
 from workloads.errors import ConfigError
@@ -100,6 +100,31 @@ def test_what_is_smaller_than_a_slab_is_sampled_all_the_same() -> None:
         product = sparse_product("small", dense)
         report = sample(PAPER, sample_plan(PAPER, product, 0.05))
         assert report.counters["multiplies"] == product.multiplies
+
+
+OTHER_MACHINES: list[dict[str, object]] = [
+    {"hbm_latency_cycles": 0},
+    {"pipelined_merge": False},
+    {"prefetch_fetchers": 64, "hbm_channels": 4},
+    {"prefetcher": False, "merge_layers": 3},
+]
+
+
+@pytest.mark.parametrize("changes", [{}, *OTHER_MACHINES], ids=str)
+def test_fast_modes_lie_within_the_bands_they_report(changes: dict[str, object]) -> None:
+    """Also on a grid whose B and C meet in the same banks row after row; bands of other machines are wider."""
+    config = configure(PAPER, changes, "test")
+    for name in ("poisson2d:120", "power_law:rows=3000,per_row=5", "block_diagonal:rows=1500,block=12"):
+        product = open_sparse(name)
+        whole = simulate(config, best_plan(config, product))
+        reports = [estimate(config, best_plan(config, product))]
+        reports += [sample(config, sample_plan(config, product, share)) for share in (0.05, 0.1, 0.5)]
+        for fast in reports:
+            assert fast.cycles_error_band is not None
+            low, high = fast.cycles_error_band
+            assert low <= fast.cycles / whole.cycles - 1 <= high, (name, fast.fidelity)
+        published = estimate(PAPER, best_plan(PAPER, product)).cycles_error_band
+        assert (reports[0].cycles_error_band == published) == (config == PAPER)
 
 
 def test_no_band_is_reported_where_nothing_was_measured() -> None:

@@ -282,3 +282,30 @@ def test_a_stopped_study_exits_with_3_and_goes_on(
     assert sextant("resume", folder).code == 0
     assert sextant("cosearch", study_file(), "--out", tmp_path / "whole").code == 0
     assert (folder / "results.csv").read_bytes() == (tmp_path / "whole" / "results.csv").read_bytes()
+
+
+def test_numbers_of_the_front_are_shown_whole_and_fields_without_room_are_named(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    kept = "\n".join(f"{name} = {{ low = 0.3, high = 1.0 }}" for name in ("token_keep", "head_keep", "value_keep"))
+    more = "\n".join(
+        f"{name} = {values}"
+        for name, values in {
+            "msb_bits": [4, 8], "lsb_bits": [0, 4], "multipliers": [64, 128], "topk_lanes": [4, 16],
+            "sram_bytes": [98304, 196608], "hbm_channels": [4, 8], "requant_threshold": [0.05, 0.1],
+        }.items()
+    )  # fmt: skip
+    path = study_file(
+        budget="budget = 8",
+        objectives='objectives = ["seconds", "energy_pj", "output_error"]',
+        network='[workload]\nname = "bert-base:length=16"',
+        bits="",
+        machine=f'[machine]\nname = "spatten"\n{kept}\n{more}',
+    )
+    ran = sextant("cosearch", path, "--out", tmp_path / "out")
+    assert ran.code == 0, ran
+    table = ran.out[: ran.out.index("★ nearest")]
+    assert "…" not in table
+    assert "mean bits" not in table
+    assert "no room for: requant threshold; front.csv has them" in table
+    assert max(map(len, table.splitlines())) <= 120

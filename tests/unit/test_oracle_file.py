@@ -60,6 +60,19 @@ def test_it_is_kept_with_the_study_and_a_changed_file_is_another_study(
     assert "mine.csv" in refused("resume", folder)
 
 
+def test_the_studys_own_lies_beside_the_study(
+    study_file: StudyFile, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = f'{OWN}\nfile = "{table.name}"'
+    path = study_file(budget="budget = 4", objectives=OBJECTIVES, bits="", constraints=own)
+    monkeypatch.chdir("/")
+    assert sextant("cosearch", path, "--out", tmp_path / "out").code == 0
+    path.unlink()  # the folder alone goes on
+    assert sextant("resume", tmp_path / "out", "--budget", 6).code == 0
+    missing = study_file(objectives=OBJECTIVES, bits="", constraints=f'{OWN}\nfile = "none.csv"')
+    assert f"{tmp_path / 'none.csv'}" in refused("cosearch", missing, "--out", tmp_path / "no")
+
+
 def test_it_takes_the_place_of_the_studys_own(study_file: StudyFile, table: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text(HEADER + ROW.replace("99.1", "50"), encoding="utf-8")

@@ -132,3 +132,10 @@ def test_only_the_front_can_be_shown(browser: Any) -> None:
 def test_the_page_is_drawn(browser: Any) -> None:
     picture = browser.get_screenshot_as_png()
     assert len(picture) > 20_000
+
+
+def test_what_is_not_installed_is_said_before_anything_is_compared(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("searchers.pictures.page.find_spec", lambda package: None)
+    monkeypatch.setattr("sextant.validate.rows_of", lambda machine: pytest.fail("compared"))
+    ran = sextant("report", page.parent)
+    assert ran == (2, "", "sextant: report: plotly is not installed, need pip install 'sextant[html]'\n")

@@ -459,6 +459,12 @@ def test_a_fast_mode_prints_how_far_its_cycles_are_off(fidelity: str) -> None:
         assert f"cycles' error │ {low:+.0%} to {high:+.0%}, as measured against simulate" in printed
 
 
+def test_a_sample_too_small_to_have_been_measured_says_that_its_error_is_not_known() -> None:
+    assert simulated("sparch", GRAPH, "--set=sample=0.02")["cycles_error_band"] is None
+    printed = sextant("simulate", "sparch", GRAPH, "--set=sample=0.02").out
+    assert "cycles' error │ not known: none was measured for so small a share" in printed
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -94,7 +94,7 @@ BAD = [
     ({"budget": "budget = 1.5"}, "budget = 1.5, need a whole number from 1"),
     ({"budget": ""}, "budget is missing, need a whole number from 1"),
     ({"algorithm": "[algorithm]\npopulation = 1"}, "algorithm.population = 1, need a whole number, 2..100000"),
-    ({"algorithm": '[algorithm]\npopulation = "9"'}, "algorithm.population = 9, need a whole number, 2..100000"),
+    ({"algorithm": '[algorithm]\npopulation = "9"'}, 'algorithm.population = "9", need a whole number, 2..100000'),
     # algorithm, network, machine
     ({"algorithm": '[algorithm]\nname = "luck"'}, "algorithm.name = luck, need one of " + ", ".join(ALGORITHMS)),
     ({"algorithm": "algorithm = 4"}, "algorithm = 4, need a table [algorithm]"),
@@ -185,7 +185,7 @@ BAD = [
     ),
     (
         {"constraints": '[[constraints]]\nquantity = "edp"\nat_most = "1"'},
-        "constraints.at_most = 1, need a number",
+        'constraints.at_most = "1", need a number',
     ),
     (
         {"constraints": '[[constraints]]\nquantity = "edp"\nat_least = true'},

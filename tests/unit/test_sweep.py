@@ -162,6 +162,30 @@ def test_the_command_shows_the_best_of_each_workload_and_goes_on(tmp_path: Path)
     assert (tmp_path / "points.csv").read_bytes() == (folder / "results.csv").read_bytes()
 
 
+def test_a_best_that_no_report_has_is_named_and_the_table_is_kept(tmp_path: Path) -> None:
+    path, folder = tmp_path / "sweep.toml", tmp_path / "out"
+    path.write_text('best = "beauty"\n' + HEAD + "rows = [4, 8]\n", encoding="utf-8")
+    ran = sextant("sweep", path, "--out", folder)
+    assert ran.code == 2
+    assert "sextant: sweep: best = beauty, need a number of some report: " in ran.err
+    assert ran.err.endswith(", seconds\n")
+    assert (folder / "results.csv").read_text(encoding="utf-8").count("done") == 2
+
+
+def test_a_sweep_that_goes_on_elsewhere_names_the_file_it_does_not_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.mtx").write_text("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 1\n", encoding="utf-8")
+    path = tmp_path / "sweep.toml"
+    path.write_text('workloads = ["m.mtx"]\n[[machine]]\nname = "sparch"\nlook_ahead = [10, 100]\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert sextant("sweep", path, "--out", tmp_path / "out").code == 0
+    monkeypatch.chdir("/")
+    ran = sextant("resume", tmp_path / "out")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "m.mtx: No such file or directory" in ran.err
+
+
 def test_parquet_holds_what_csv_holds(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     import pandas as pd

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,9 @@ def write_page(
     OutputError
         If the page cannot be written.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise ConfigError("report", "", "plotly is not installed", INSTALL) from None
+    check_installed()
+    from plotly.offline import get_plotlyjs
+
     path = folder / PAGE
     try:
         data = _page_data(study, points, folder, validation)
@@ -66,6 +66,12 @@ def write_page(
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}, need a file that can be written") from error
     return path
+
+
+def check_installed() -> None:
+    """Raise a ``ConfigError`` if plotly, which pages need, is not installed."""
+    if find_spec("plotly") is None:
+        raise ConfigError("report", "", "plotly is not installed", INSTALL)
 
 
 def _filled(name: str, data: dict[str, Any], plotter: str) -> str:
