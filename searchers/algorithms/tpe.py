@@ -42,8 +42,8 @@ class TPE:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._trials = [self._study.ask(self._distributions) for _ in range(self._population)]
-        drawn = [[float(trial.params[name]) for name in self._distributions] for trial in self._trials]
-        return self._space.canonical(np.array(drawn))
+        drawn = [trial.params for trial in self._trials]  # copies, each time they are asked for
+        return self._space.canonical(np.array([[params[name] for name in self._distributions] for params in drawn]))
 
     def tell(self, genomes: Genomes, objectives: npt.NDArray[np.float64], violations: npt.NDArray[np.float64]) -> None:
         """Add candidates to what is known."""
