@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import moocore
 import numpy as np
@@ -153,6 +154,22 @@ class TestEveryAlgorithm:
             tables.append((folder / RESULTS).read_bytes())
         assert tables[0].count(b"\n") == 25
         assert tables[1] == tables[0]
+
+
+def test_evolution_asks_nothing_twice() -> None:
+    asked = np.concatenate(generations(make("evolution"), 12))
+    assert len(np.unique(asked, axis=0)) == len(asked)
+
+
+def test_tpe_asks_what_optunas_own_sampler_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna", reason="needs the extra tpe")
+    asked = generations(make("tpe"), 4)
+
+    class Plain(optuna.samplers.TPESampler):  # type: ignore[misc]
+        built: ClassVar[dict[str, object]] = {}
+
+    monkeypatch.setattr("searchers.algorithms.tpe._make_sampler", Plain)
+    assert equal(generations(make("tpe"), 4), asked)
 
 
 @pytest.mark.parametrize(
