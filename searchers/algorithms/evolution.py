@@ -3,8 +3,8 @@
 Source: Cai et al., ICLR 2020; Wang et al., "HAT", ACL 2020; Wang et al., "APQ", CVPR 2020, and their code: population
 100, a quarter of it parents, half of the children mutants of one parent, block by block with probability 0.1, half
 crossed of two, block by block from one or the other; children outside the limits are rejected. With several
-objectives, "best" is the order of ``searchers.algorithms.ranking``. Ours: what was told before is rejected, too. Parents
-grow alike, and changed genes often do not matter, so that half of all children and more would be evaluated again.
+objectives, "best" is the order of ``searchers.algorithms.ranking``. Ours: what was told before is rejected, too, as
+parents grow alike and changed genes often do not matter, so that most children would in the end be evaluated again.
 """
 
 from __future__ import annotations

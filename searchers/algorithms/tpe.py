@@ -61,7 +61,7 @@ def _make_sampler(**settings: Any) -> Any:
     """Return Optuna's sampler, which builds what a generation is drawn from once, not for every candidate."""
     import optuna
 
-    class Sampler(optuna.samplers.TPESampler):
+    class Sampler(optuna.samplers.TPESampler):  # type: ignore[misc]
         """Nothing is told within a generation, so that the densities of good and of other candidates stay the same."""
 
         def __init__(self) -> None:
