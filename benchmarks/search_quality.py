@@ -2,9 +2,9 @@
 
 Hypervolume: the study ``examples/joint_vision.toml``, objectives on logarithms, in a box that is fixed below, so that
 runs of different days and algorithms can be compared. Regret: three studies small enough to be enumerated. Medians
-and quartiles are over seeds; results are kept seed by seed.
+and quartiles are over seeds; results are kept seed by seed, those of named algorithms in files of their own.
 
-Run: python -m benchmarks.search_quality [SEEDS [BUDGET [ALGORITHM]...]]
+Run: python -m benchmarks.search_quality [SEEDS [BUDGET [hypervolume|regret] [ALGORITHM]...]]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from searchers.study import read_study
 
 STUDY = Path(__file__).parent.parent / "examples" / "joint_vision.toml"
 SEEDS, BUDGET, STEP = 10, 5000, 100
+COMPARISONS = ("hypervolume", "regret")
 LATE = ("tpe", "ddpg")  # learn by themselves for seconds a generation: run when they are named
 # From the best that any long run has found to what a random candidate is: seconds, energy [pJ], noise [dB].
 BOX = Scale(
@@ -104,18 +105,22 @@ def main() -> None:
     """Print, draw and keep both comparisons."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     budget = int(sys.argv[2]) if len(sys.argv) > 2 else BUDGET
-    algorithms = sys.argv[3:] or [name for name in ALGORITHMS if name not in LATE]
-    algorithms = list(dict.fromkeys(["random", *algorithms]))
+    words = sys.argv[3:]
+    comparison = words.pop(0) if words and words[0] in COMPARISONS else None
+    algorithms = list(dict.fromkeys(["random", *(words or (name for name in ALGORITHMS if name not in LATE))]))
+    suffix = "".join(f"_{name}" for name in words)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    regrets(algorithms, seeds)
-    hypervolumes(algorithms, seeds, budget)
+    if comparison != "hypervolume":
+        regrets(algorithms, seeds, f"search_regret{suffix}")
+    if comparison != "regret":
+        hypervolumes(algorithms, seeds, budget, f"search_quality{suffix}")
 
 
-def hypervolumes(algorithms: list[str], seeds: int, budget: int) -> None:
+def hypervolumes(algorithms: list[str], seeds: int, budget: int, title: str) -> None:
     """Compare hypervolume over evaluations."""
     steps = np.arange(STEP, budget + 1, STEP)
     found = {}
-    with (RESULTS / "search_quality.csv").open("w", newline="", encoding="utf-8") as file:
+    with (RESULTS / f"{title}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("algorithm", "seed", "evaluations", "hypervolume"))
         for name in algorithms:
@@ -127,7 +132,7 @@ def hypervolumes(algorithms: list[str], seeds: int, budget: int) -> None:
                 file.flush()
             found[name] = np.array(histories)
             print(f"{name}: median {np.median(found[name][:, -1]):.4f}", file=sys.stderr, flush=True)
-    _draw(steps, found)
+    _draw(steps, found, RESULTS / f"{title}.png")
     reference = float(np.median(found["random"][:, -1]))
     figures = {}
     for name, volumes in found.items():
@@ -139,8 +144,8 @@ def hypervolumes(algorithms: list[str], seeds: int, budget: int) -> None:
             f"hypervolume of {name} at {budget} evaluations, median (quartiles)", f"{median:.4f}",
             f"({low:.4f}-{high:.4f}), {median / reference:.3f} x random, above it in {wins} of {seeds} seeds{below}",
         )  # fmt: skip
-    keep("search_quality", figures)
-    print(f"wrote {RESULTS}/search_quality.csv, .png and search_regret.csv")
+    keep(title, figures)
+    print(f"wrote {RESULTS}/{title}.csv and .png")
 
 
 def _history(algorithm: str, seed: int, budget: int, steps: np.ndarray) -> list[float]:
@@ -156,19 +161,19 @@ def _history(algorithm: str, seed: int, budget: int, steps: np.ndarray) -> list[
     return [hypervolume(BOX, costs[places < step]) for step in steps]
 
 
-def regrets(algorithms: list[str], seeds: int) -> None:
+def regrets(algorithms: list[str], seeds: int, title: str) -> None:
     """Compare how far the best found is from the best there is, in spaces that are evaluated whole."""
-    with (RESULTS / "search_regret.csv").open("w", newline="", encoding="utf-8") as file:
+    with (RESULTS / f"{title}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("space", "algorithm", "seed", "evaluations", "regret"))
-        for title, text in ENUMERATED.items():
+        for described, text in ENUMERATED.items():
             space, objectives, violations = _enumerated(text)
             for name in algorithms:
                 reached = [_regret(space, name, seed, objectives, violations) for seed in range(seeds)]
-                writer.writerows((title, name, seed, REGRET_BUDGET, regret) for seed, regret in enumerate(reached))
+                writer.writerows((described, name, seed, REGRET_BUDGET, regret) for seed, regret in enumerate(reached))
                 low, median, high = np.percentile(reached, [25, 50, 75])
                 show(
-                    f"{title}: regret of {name} after {REGRET_BUDGET} of {len(violations)}", f"{median:.2%}",
+                    f"{described}: regret of {name} after {REGRET_BUDGET} of {len(violations)}", f"{median:.2%}",
                     f"({low:.2%}-{high:.2%})",
                 )  # fmt: skip
 
@@ -201,7 +206,7 @@ def _regret(space: Space, algorithm: str, seed: int, objectives: np.ndarray, vio
     return (least - best) / abs(best)
 
 
-def _draw(steps: np.ndarray, found: dict[str, np.ndarray]) -> None:
+def _draw(steps: np.ndarray, found: dict[str, np.ndarray], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7.4, 4.4), layout="constrained")
     for name, volumes in found.items():
         low, median, high = np.percentile(volumes, [25, 50, 75], axis=0)
@@ -212,7 +217,7 @@ def _draw(steps: np.ndarray, found: dict[str, np.ndarray]) -> None:
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     seeds = len(next(iter(found.values())))
     axes.set_title(f"joint_vision: median and quartiles of {seeds} seeds", fontsize=10, loc="left")
-    figure.savefig(RESULTS / "search_quality.png", dpi=150)
+    figure.savefig(path, dpi=150)
     plt.close(figure)
 
 

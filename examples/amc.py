@@ -210,9 +210,9 @@ def make(name: str, task: Task, clip: Clip, seed: int) -> Algorithm:
     """Make an algorithm; DDPG sees what became of its actions."""
     if name != "ddpg":
         return make_algorithm(name, task.space, objectives=1, seed=seed, population=POPULATION)
-    from searchers.algorithms.ddpg import DDPG
+    from searchers.algorithms.ddpg import AMC, DDPG
 
-    return DDPG(task.space, objectives=1, seed=seed, population=POPULATION, clip=clip)
+    return DDPG(task.space, objectives=1, seed=seed, population=POPULATION, clip=clip, episodes=AMC)
 
 
 def compare(task: Task, algorithms: list[str], evaluations: int) -> None:

@@ -3,7 +3,8 @@
 Source: Cai et al., ICLR 2020; Wang et al., "HAT", ACL 2020; Wang et al., "APQ", CVPR 2020, and their code: population
 100, a quarter of it parents, half of the children mutants of one parent, block by block with probability 0.1, half
 crossed of two, block by block from one or the other; children outside the limits are rejected. With several
-objectives, "best" is the order of ``searchers.algorithms.ranking``.
+objectives, "best" is the order of ``searchers.algorithms.ranking``. Ours: what was told before is rejected, too, as
+parents grow alike and changed genes often do not matter, so that most children would in the end be evaluated again.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from searchers.space import Genomes, Space, Vector, gene_count
 PARENT_SHARE = 0.25
 MUTANT_SHARE = 0.5
 MUTATION_PROBABILITY = 0.1  # of a block
-MOST_TRIES = 100  # rounds of children of which none may be acceptable, before any is taken
+MOST_TRIES = 100  # rounds of children of which none may be new and acceptable, before any is taken
 
 Accept = Callable[[Genomes], npt.NDArray[np.bool_]]
 
 
 class Evolution:
-    """Mutation and crossover by blocks, with rejection.
+    """Mutation and crossover by blocks, with rejection of what was told before.
 
     Parameters
     ----------
@@ -44,22 +45,25 @@ class Evolution:
         self._genomes: Genomes = np.empty((0, len(space)))
         self._objectives = np.empty((0, objectives))
         self._violations = np.empty(0)
+        self._known: set[bytes] = set()  # genomes that were told
 
     def ask(self) -> Genomes:
         """Return random candidates at first, then children of the best."""
         make = self._children if len(self._genomes) else self._drawn
-        accepted: Genomes = np.empty((0, len(self._space)))
+        new: dict[bytes, Genomes] = {}
         for _ in range(MOST_TRIES):
             made = make(self._population)
-            if self._accept is None:
-                return made
-            accepted = np.concatenate([accepted, made[self._accept(made)]])
-            if len(accepted) >= self._population:
-                return accepted[: self._population]
-        return np.concatenate([accepted, make(self._population)])[: self._population]
+            if self._accept is not None:
+                made = made[self._accept(made)]
+            new |= {genome.tobytes(): genome for genome in made if genome.tobytes() not in self._known}
+            if len(new) >= self._population:
+                break
+        asked = [*new.values(), *make(self._population)] if len(new) < self._population else list(new.values())
+        return np.array(asked[: self._population])
 
     def tell(self, genomes: Genomes, objectives: npt.NDArray[np.float64], violations: npt.NDArray[np.float64]) -> None:
         """Keep the best of parents and children as parents."""
+        self._known |= {genome.tobytes() for genome in genomes}
         everyone = np.concatenate([self._genomes, genomes])
         costs, lacking = np.concatenate([self._objectives, objectives]), np.concatenate([self._violations, violations])
         _, first = np.unique(everyone, axis=0, return_index=True)
@@ -78,7 +82,7 @@ class Evolution:
         number = int(self._block_of.max()) + 1
         changed = self._random.random((count, number))
         mutated = changed[:mutants] < MUTATION_PROBABILITY
-        # A mutant that is its parent would be evaluated for nothing.
+        # A mutant that is its parent would be rejected.
         mutated[np.arange(mutants), self._random.integers(number, size=mutants)] |= ~mutated.any(axis=1)
         children = np.concatenate(
             [

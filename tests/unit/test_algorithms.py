@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import moocore
 import numpy as np
@@ -156,6 +157,57 @@ class TestEveryAlgorithm:
             tables.append((folder / RESULTS).read_bytes())
         assert tables[0].count(b"\n") == 25
         assert tables[1] == tables[0]
+
+
+def test_evolution_asks_nothing_twice() -> None:
+    asked = np.concatenate(generations(make("evolution"), 12))
+    assert len(np.unique(asked, axis=0)) == len(asked)
+
+
+def test_ddpg_rewards_every_step_and_learns_after_its_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra rl")
+    from searchers.algorithms import ddpg
+
+    monkeypatch.setattr(ddpg, "HIDDEN", [16, 16])
+    episodes = ddpg.Episodes(warm_up=2 * POPULATION, remembered=3 * POPULATION, noise_decay=0.9)
+    algorithm = ddpg.DDPG(space(), objectives=OBJECTIVES, seed=5, population=POPULATION, episodes=episodes)
+    agent = algorithm._agent
+    updates = []
+    for _ in range(3):
+        generations(algorithm, 1)
+        updates.append(agent._n_updates)
+    steps = len(space())
+    assert updates == [0, POPULATION * steps, 2 * POPULATION * steps]
+    rewards, ends = (kept.reshape(-1, steps) for kept in (agent.replay_buffer.rewards, agent.replay_buffer.dones))
+    assert (rewards == rewards[:, :1]).all()
+    assert len(np.unique(rewards[:, 0])) > POPULATION
+    assert (ends == (np.arange(steps) == steps - 1)).all()
+    rates = [part.optimizer.param_groups[0]["lr"] for part in (agent.actor, agent.critic)]
+    assert rates == [ddpg.ACTOR_RATE, ddpg.CRITIC_RATE]
+    drawn = [agent.replay_buffer.sample(64).rewards.mean() for _ in range(50)]
+    assert abs(float(sum(drawn)) / 50) < 0.1 * rewards.std()
+
+
+def test_ddpgs_noise_wears_off_until_the_actor_is_followed() -> None:
+    from searchers.algorithms.ddpg import LEAST_NOISE, _truncated
+
+    shares = np.linspace(0.0, 1.0, 101)
+    wide = _truncated(shares, np.full(101, 0.3), 0.5)
+    assert wide.min() == pytest.approx(0.0)
+    assert wide.max() == pytest.approx(1.0)
+    assert (np.diff(wide) >= 0.0).all()
+    assert np.abs(_truncated(shares, np.full(101, 0.3), LEAST_NOISE) - 0.3).max() < 1e-7
+
+
+def test_tpe_asks_what_optunas_own_sampler_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna", reason="needs the extra tpe")
+    asked = generations(make("tpe"), 4)
+
+    class Plain(optuna.samplers.TPESampler):  # type: ignore[misc]
+        built: ClassVar[dict[str, object]] = {}
+
+    monkeypatch.setattr("searchers.algorithms.tpe._make_sampler", Plain)
+    assert equal(generations(make("tpe"), 4), asked)
 
 
 @pytest.mark.parametrize(
