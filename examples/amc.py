@@ -1,7 +1,7 @@
 """AMC: channels kept of every layer, within half of the multiply-accumulates or half of the latency.
 
 Run: python examples/amc.py [EVALUATIONS [ALGORITHM]...]; docs/recipes/amc.md explains it. AMC's own agent is the
-algorithm ddpg (extra rl; a quarter of an hour instead of seconds): python examples/amc.py 800 random evolution ddpg
+algorithm ddpg (extra rl; half an hour instead of seconds): python examples/amc.py 800 random evolution ddpg
 """
 
 import sys

@@ -1,7 +1,7 @@
 """HAQ: bits for every layer of MobileNetV2 within 60 % of the 8-bit latency, on three machines, and each policy on all.
 
 Run: python examples/haq.py [EVALUATIONS [ALGORITHM]...]; docs/recipes/haq.md explains it. Writes build/haq/. HAQ's own
-agent is the algorithm ddpg (extra rl; minutes instead of seconds).
+agent is the algorithm ddpg (extra rl; a minute or two instead of seconds).
 """
 
 import csv
