@@ -49,9 +49,9 @@ def kernel(function: Function) -> Function:
 def inlined_kernel(function: Function) -> Function:
     """Compile like ``kernel``, and put the function's body wherever a kernel calls it.
 
-    For small parts of a hot loop: a call passes seven words for every array. Python cannot call it.
+    For small parts of a hot loop: a call passes seven words for every array.
     """
-    return _compile(function, forceinline=True, _nrt=False, no_cpython_wrapper=True)
+    return _compile(function, forceinline=True, _nrt=False)
 
 
 def lean_kernel(function: Function) -> Function:
