@@ -4,22 +4,20 @@ Run: python examples/amc.py [EVALUATIONS [ALGORITHM]...]; docs/recipes/amc.md ex
 algorithm ddpg (extra rl; half an hour instead of seconds): python examples/amc.py 800 random evolution ddpg
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from searchers.algorithms.algorithm import Algorithm, check_algorithm, make_algorithm
+from searchers.algorithms.algorithm import Algorithm, make_algorithm
 from searchers.algorithms.clipping import Clip
 from searchers.algorithms.walk import Walk
-from searchers.checks import check_whole
 from searchers.machines import MACHINES
 from searchers.problems.networks import FixedNetworks, PrunedNetwork
 from searchers.sections import read_problem
 from searchers.space import Choice, Genomes, Space, Vector
-from sextant.scripts import run_script
+from sextant.scripts import asked, run_script
 from workloads.catalog import build_table
 from workloads.layers import IN_C, KIND, KINDS, LayerTable
 from workloads.networks.tiny_residual import EXPANSIONS, KEEPS
@@ -252,11 +250,7 @@ def published() -> None:
 
 def main() -> None:
     """Compare on every task, then show the published networks."""
-    word = sys.argv[1] if len(sys.argv) > 1 else str(EVALUATIONS)
-    evaluations = check_whole("command line", "EVALUATIONS", int(word) if word.isdecimal() else word, 1)
-    algorithms = sys.argv[2:] or list(ALGORITHMS)
-    for name in algorithms:
-        check_algorithm(name, "command line")
+    evaluations, algorithms = asked(EVALUATIONS, ALGORITHMS)
     print(f"loss within {SHARE:.0%}, less is better; {evaluations} evaluations, median (least..most) of {SEEDS} seeds")
     print("MobileNets: halvings of channels, mean of layers: a proxy, it only ranks. Digits: error of the oracle [%],")
     print(f"with a tenth of the evaluations.\n{'task':<24}{'uniform':>9}", end="")

@@ -5,7 +5,6 @@ agent is the algorithm ddpg (extra rl; a minute or two instead of seconds).
 """
 
 import csv
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +15,10 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from accel import bitfusion, bitserial
-from searchers.algorithms.algorithm import ALGORITHMS, check_algorithm, make_algorithm
-from searchers.checks import check_name, check_whole
+from searchers.algorithms.algorithm import make_algorithm
 from searchers.machines import MACHINES
 from searchers.space import Choice, Space, Vector
-from sextant.scripts import run_script
+from sextant.scripts import asked, run_script
 from workloads.catalog import build_table
 
 RATIO, BITS, END_BITS = 0.6, tuple(range(2, 9)), 8
@@ -132,12 +130,7 @@ def optimum(table: np.ndarray, *, budget: float = np.inf, noise: float = np.inf)
 
 def main() -> None:
     """Search, compare across machines, draw."""
-    word = sys.argv[1] if len(sys.argv) > 1 else str(EVALUATIONS)
-    evaluations = check_whole("command line", "EVALUATIONS", int(word) if word.isdecimal() else word, 1)
-    algorithms = sys.argv[2:] or ["random", "evolution"]
-    for name in algorithms:
-        check_name("command line", "ALGORITHM", name, ALGORITHMS)
-        check_algorithm(name, "command line")
+    evaluations, algorithms = asked(EVALUATIONS, ("random", "evolution"))
     folder = Path("build/haq")
     folder.mkdir(parents=True, exist_ok=True)
     tables = {name: latency_table(*hardware) for name, hardware in HARDWARE.items()}

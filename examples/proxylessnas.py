@@ -4,21 +4,20 @@ Run: python examples/proxylessnas.py [EVALUATIONS [ALGORITHM]...]; docs/recipes/
 gradient search needs torch (extra rl); without: python examples/proxylessnas.py 1000 random evolution
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from accel.config import read_toml
-from searchers.algorithms.algorithm import Algorithm, check_algorithm
+from searchers.algorithms.algorithm import Algorithm
 from searchers.algorithms.evolution import Evolution
-from searchers.checks import check_name, check_whole
+from searchers.checks import check_name
 from searchers.machines import MACHINES
 from searchers.oracles.imagenet import FITTED
 from searchers.problems.networks import ProxylessNetwork
 from searchers.space import Genomes, Space
-from sextant.scripts import run_script
+from sextant.scripts import WHERE, asked, run_script
 from workloads.catalog import build_table
 from workloads.networks import once_for_all, proxyless
 from workloads.networks.proxyless import BLOCK_NAMES, BLOCKS, Architecture, ProxylessNAS
@@ -229,12 +228,9 @@ def compare(latency: Latency, algorithms: list[str], evaluations: int) -> Genome
 
 def main() -> None:
     """Compare on every machine; print each machine's best network, and published ones, on all."""
-    word = sys.argv[1] if len(sys.argv) > 1 else str(EVALUATIONS)
-    evaluations = check_whole("command line", "EVALUATIONS", int(word) if word.isdecimal() else word, 1)
-    algorithms = sys.argv[2:] or list(ALGORITHMS)
+    evaluations, algorithms = asked(EVALUATIONS, ALGORITHMS)
     for name in algorithms:
-        check_name("command line", "ALGORITHM", name, ALGORITHMS)
-        check_algorithm(name, "command line")
+        check_name(WHERE, "ALGORITHM", name, ALGORITHMS)
     print(
         f"value (a stand-in for accuracy: it only ranks) of networks as fast as {REFERENCE}, {evaluations} evaluations"
     )

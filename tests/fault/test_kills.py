@@ -99,8 +99,10 @@ def test_a_hundred_kills(sweep_file: Path) -> None:
 @pytest.mark.parametrize("executor", ["threads", "processes", pytest.param("dask", marks=pytest.mark.drill)])
 def test_control_and_c_stops_within_two_seconds(sweep_file: Path, executor: str) -> None:
     folder, log = sweep_file.with_name("stopped"), sweep_file.with_name("log")
-    if executor != "threads":
-        sweep_file.write_text(SWEEP.replace("lenet5-bitfusion", "resnet50"), encoding="utf-8")  # not over too soon
+    points = POINTS
+    if executor != "threads":  # not over too soon
+        points, text = 4 * POINTS, SWEEP.replace("lenet5-bitfusion", "resnet50").replace("step = 4", "step = 1")
+        sweep_file.write_text(text, encoding="utf-8")
     # Threads are stopped in the middle of points that take longer than the test waits for.
     seconds = 30 if executor == "threads" else 0
     arguments = ("sweep", sweep_file, "--out", folder, "--workers", "2", "--executor", executor)
@@ -116,4 +118,4 @@ def test_control_and_c_stops_within_two_seconds(sweep_file: Path, executor: str)
     assert took < 2.0
     wait_until(lambda: not any(map(alive, workers)))
     assert sextant("resume", folder).code == 0
-    assert len(finished(folder)) == POINTS
+    assert len(finished(folder)) == points
