@@ -4,7 +4,8 @@ Nodes are numbered 1 (root), 2i and 2i + 1 below i; FIFO n is the output of node
 So node n takes from FIFOs 2n and 2n + 1: what is known of these lies in one word, the left one's in its low half.
 
 A node can be served if comparisons of its two inputs' and its output's numbers say so. Those of 64 nodes are compared
-at once, in every cycle: cheaper than to keep up with what every element that moves does to them.
+at once, in every cycle: cheaper than to keep up with what every element that moves does to them. No processor can
+guess which nodes those are, nor how much of a window is there: so what a merger takes is computed without branches.
 
 Source: Zhang et al., "SpArch", HPCA 2020: merge tree with one merger for each layer.
 """
@@ -49,8 +50,10 @@ NODES = np.uint64(80)  # their records; behind them, what is on its way through 
 (
     AT,  # the bit of the streams of merge bits with its next element; below 64: all come from the left, all leave
     REST,  # elements it has not taken
-) = (np.uint64(n) for n in range(2))
-RECORD_BITS = np.uint64(1)
+    WINDOW,  # a bit for each element of its window
+    FROM_RIGHT,  # and for each that comes from the right
+) = (np.uint64(n) for n in range(4))
+RECORD_BITS = np.uint64(2)
 ZERO, ONE, TWO, FOUR, FIVE, SIX, HALF, HALF_WORD, WORD_BITS = (np.uint64(n) for n in (0, 1, 2, 4, 5, 6, 16, 32, 64))
 LOW_SIX, LOW_HALF, LOW_HALF_WORD, ALL = (np.uint64(n) for n in (63, 2**16 - 1, 2**32 - 1, 2**64 - 1))
 EVEN = np.uint64(0x5555555555555555)
@@ -97,10 +100,13 @@ def first_bits(count):
 
 
 @inlined_kernel
-def look_at_merge(node, where, rest, width, bits, fifos):
+def look_at_merge(node, where, rest, bits, fifos, tree):
     """Write what a node that has ``rest`` elements to take needs next: a full window, or the last elements."""
-    count = min(width, rest)
-    from_right = next_bits(bits, where, ZERO) & first_bits(count)
+    at = record(node)
+    count = min(tree[WIDTH], rest)
+    window = first_bits(count)
+    from_right = next_bits(bits, where, ZERO) & window
+    tree[at + WINDOW], tree[at + FROM_RIGHT] = window, from_right
     right = np.uint64(count_ones(from_right))
     lacking = (LACKING | (LACKING << HALF)) * np.uint64(rest == ZERO)
     fifos[NEED + node] = np.uint32((count - right) | (right << HALF) | lacking)
@@ -112,7 +118,7 @@ def look_everywhere(bits, fifos, tree):
     """Look at every node's first window."""
     for node in range(ONE, tree[LEAVES]):
         at = record(node)
-        look_at_merge(node, tree[at + AT], tree[at + REST], tree[WIDTH], bits, fifos)
+        look_at_merge(node, tree[at + AT], tree[at + REST], bits, fifos, tree)
 
 
 @inlined_kernel
@@ -222,28 +228,22 @@ def among(whole, part, layer, tree):
 
 
 @inlined_kernel
-def serve(node, whole, t, newest, bits, fifos, tree):
-    """Let a merger take a node's whole window, or what is there of it."""
+def serve(node, t, newest, bits, fifos, tree):
+    """Let a merger take what is there of a node's window."""
     at = record(node)
-    where, rest, width = tree[at + AT], tree[at + REST], tree[WIDTH]
-    from_both = np.uint64(fifos[NEED + node])
-    taken = min(width, rest)
-    passing = next_bits(bits, where, ONE) & first_bits(taken)
-    if not whole:
-        window = first_bits(taken)
-        from_right = next_bits(bits, where, ZERO) & window
-        there = there_of_window(window, from_right, np.uint64(fifos[COUNT + node]))
-        right = np.uint64(count_ones(there & from_right))
-        taken = np.uint64(count_ones(there))
-        from_both = (taken - right) | (right << HALF)
-        passing &= there
+    where, rest, window, from_right = tree[at + AT], tree[at + REST], tree[at + WINDOW], tree[at + FROM_RIGHT]
+    there = there_of_window(window, from_right, np.uint64(fifos[COUNT + node]))
+    right = np.uint64(count_ones(there & from_right))
+    taken = np.uint64(count_ones(there))
+    from_both = (taken - right) | (right << HALF)
+    passing = next_bits(bits, where, ONE) & there
     leaving = np.uint64(count_ones(passing))
     fifos[COUNT + node] -= np.uint32(from_both)
     fifos[USED + node] -= np.uint32(from_both)
     where += taken * np.uint64(where > LOW_SIX)
     rest -= taken
     tree[at + AT], tree[at + REST] = where, rest
-    look_at_merge(node, where, rest, width, bits, fifos)
+    look_at_merge(node, where, rest, bits, fifos, tree)
     add(node, USED, leaving, fifos)
     result = record(tree[LEAVES]) + ((newest & tree[RING]) << ONE)
     tree[result] = t + tree[LATENCY]
@@ -279,12 +279,12 @@ def advance(t, bits, fifos, tree):
             leaf_node = among(whole, rest, layer, tree)
             able &= ALL << (ONE << layer) << (ONE << layer)
             tree[SERVED + layer] = leaf_node
-            serve(leaf_node, (whole >> leaf_node) & ONE, t, newest, bits, fifos, tree)
+            serve(leaf_node, t, newest, bits, fifos, tree)
             newest += ONE
     else:
         for place in range(CHOSEN, choose_everywhere(few, fifos, tree)):
             leaf_node = tree[place]
-            serve(leaf_node, ZERO, t, newest, bits, fifos, tree)
+            serve(leaf_node, t, newest, bits, fifos, tree)
             newest += ONE
     tree[LEAF_NODE] = leaf_node * np.uint64(leaf_node << ONE >= tree[LEAVES])
     tree[OLDEST], tree[NEWEST], tree[COMING] = oldest, newest, coming
