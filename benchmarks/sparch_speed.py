@@ -8,8 +8,6 @@ are generated; with ``SEXTANT_DATA`` set to a folder that has ``matrices/*.npz``
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from accel.sparch import PRESETS, simulate
-from benchmarks.timing import cpu_seconds, keep, show
+from benchmarks.timing import cpu_seconds, keep, number_printed, show
 from mappers.sparch import best_plan
 from workloads.sparse.catalog import open_sparse
 from workloads.sparse.product import SparseProduct
@@ -110,15 +108,9 @@ def ratios(product: SparseProduct) -> dict[str, float]:
 
 def memory_ratio(name: str) -> float:
     """Return the most memory a whole run has resident beyond its matrices, relative to scipy's; fresh processes."""
-    return _measured(MEMORY.format(name=name, run="machine")) / _measured(MEMORY.format(name=name, run="rival"))
-
-
-def _measured(program: str, **environment: str) -> float:
-    """Return the number that a program prints in a process of its own."""
-    ran = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    return number_printed(MEMORY.format(name=name, run="machine")) / number_printed(
+        MEMORY.format(name=name, run="rival")
     )
-    return float(ran.stdout)
 
 
 def start_seconds() -> tuple[float, float, float]:
@@ -127,8 +119,8 @@ def start_seconds() -> tuple[float, float, float]:
     The third is what numba itself takes of it: the first call of the smallest kernel, with a full cache.
     """
     with TemporaryDirectory() as folder:
-        cold, warm = (_measured(COLD, SEXTANT_CACHE_DIR=folder) for _ in range(2))
-        _, numba_alone = (_measured(NUMBA_ALONE, SEXTANT_CACHE_DIR=folder) for _ in range(2))
+        cold, warm = (number_printed(COLD, SEXTANT_CACHE_DIR=folder) for _ in range(2))
+        _, numba_alone = (number_printed(NUMBA_ALONE, SEXTANT_CACHE_DIR=folder) for _ in range(2))
     return cold, warm, numba_alone
 
 

@@ -10,8 +10,6 @@ numpy's, which use the processor's widest instructions, and, of sorting, a kerne
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,7 +23,7 @@ from numpy.typing import NDArray
 
 from accel.spatten import PRESETS, simulate
 from accel.spatten.topk_kernels import keep_largest, quick_select, scratch, seeded
-from benchmarks.timing import cpu_seconds, keep, show
+from benchmarks.timing import cpu_seconds, keep, number_printed, show
 from mappers.spatten import best_plan
 from workloads.attention.attention import Attention, LayerAttention, held_attention
 from workloads.attention.catalog import open_attention
@@ -145,15 +143,7 @@ def selection_ratios(count: int) -> dict[str, float]:
 def start_seconds() -> tuple[float, float]:
     """Return the CPU time above imports of a first small run with an empty kernel cache, and with a full one."""
     with TemporaryDirectory() as folder:
-        return _measured(SEXTANT_CACHE_DIR=folder), _measured(SEXTANT_CACHE_DIR=folder)
-
-
-def _measured(**environment: str) -> float:
-    """Return the number that the cold start prints in a process of its own."""
-    ran = subprocess.run(
-        [sys.executable, "-c", COLD], env={**os.environ, **environment}, capture_output=True, text=True, check=True
-    )
-    return float(ran.stdout)
+        return number_printed(COLD, SEXTANT_CACHE_DIR=folder), number_printed(COLD, SEXTANT_CACHE_DIR=folder)
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ Figures are kept as JSON in ``build/bench/COMMIT/``, so that ``python -m benchma
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +28,14 @@ def cpu_seconds(contenders: Mapping[str, Callable[[], object]], rounds: int = 5)
             contender()
             best[name] = min(best[name], time.process_time() - started)
     return best
+
+
+def number_printed(program: str, **environment: str) -> float:
+    """Return the number that a program prints in a process of its own."""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    return float(ran.stdout)
 
 
 def keep(name: str, figures: Mapping[str, float]) -> None:

@@ -147,6 +147,12 @@ def sooner(key, current, by_row, fed, slots):
     return key if (key - fed - 1) % slots < (current - fed - 1) % slots else current
 
 
+@inlined_kernel
+def fits_beat(fifo, beat_room, fifos):
+    """Return whether a FIFO has room for a beat, which is ``beat_room`` above its limit."""
+    return held(fifo, USED, fifos) <= held(fifo, LIMIT, fifos) + beat_room
+
+
 @lean_kernel
 def prefetched_can_be_multiplied(prefetched, slots, slot_state):
     """Return whether a slot's next unit is prefetched and lacks nothing but its data."""
@@ -251,7 +257,7 @@ def run_round(
                 if slot_state[slot + WAITS] == FOR_BLOCK:
                     reload_try = True
                 elif slot_state[slot + WAITS] == FOR_BEAT:
-                    if held(fifo, USED, fifos) <= held(fifo, LIMIT, fifos) + beat_room:
+                    if fits_beat(fifo, beat_room, fifos):
                         slot_state[slot + WAITS] = 0
                         slot_state[slot + ABLE] = 1
                         key = slot_state[slot + HEAD] if by_row else s
@@ -314,7 +320,7 @@ def run_round(
                 slot_state[slot + HEAD] = upcoming_unit if upcoming_unit >= 0 else NONE
                 offset = 0
             slot_state[slot + OFFSET] = offset
-            roomy = held(leaf, USED, fifos) <= held(leaf, LIMIT, fifos) + beat_room
+            roomy = fits_beat(leaf, beat_room, fifos)
             to_come = slot_state[slot + HEAD] < prefetched
             stays = bypassed or (roomy and to_come)
             slot_state[slot + WAITS] = FOR_BEAT if to_come and not stays else 0
@@ -362,7 +368,7 @@ def run_round(
             slot = np.uint64(s) << SLOT_BITS
             if slot_state[slot + HEAD] == prefetched and slot_state[slot + ABLE] == 0:
                 fifo = leaves + np.uint64(s)
-                if held(fifo, USED, fifos) <= held(fifo, LIMIT, fifos) + beat_room:
+                if fits_beat(fifo, beat_room, fifos):
                     slot_state[slot + ABLE] = 1
                     key = prefetched if by_row else s
                     add_key(np.uint64(key), able, able_words)
